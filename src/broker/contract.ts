@@ -1,0 +1,193 @@
+/**
+ * What every broker keeps: the port between the actors and wherever jobs live.
+ *
+ * Owns no code. Written for two worlds: one process that owns its store (memory, embedded), where taking a job
+ * writes nothing and a settle can be lazy; and RabbitMQ, where deliveries come again, acknowledgements go out in
+ * groups, outcomes can be unknown and jobs may be held for another node. A broker that can't do a thing rejects
+ * with a typed error. `test/conformance/` is this page as a test.
+ */
+import type { Envelope } from "../jobs/envelope.ts";
+import type { BuriedRecord } from "../jobs/failure.ts";
+
+/** Enqueues of one commit that were refused, each with its error; all others of that commit are durable. */
+export type Refusals = ReadonlyMap<Envelope, Error>;
+
+/** What the broker tells whoever opened it. Called on the main thread, never from within a broker call. */
+export interface BrokerEvents {
+  /** The connection or store is there (again). */
+  connected(): void;
+  /** It is gone; every unsettled delivery is void, the broker reopens under supervision. */
+  lost(error: Error): void;
+  blocked(reason: string): void;
+  unblocked(): void;
+  /** The broker itself buried a job (poison, undecodable), outside any delivery's settle. */
+  buried(partition: string, queue: string, id: string, record: BuriedRecord): void;
+}
+
+/** One queue of one partition. */
+export interface QueueRef {
+  readonly partition: string;
+  readonly queue: string;
+}
+
+export interface PublishOptions {
+  /** Milliseconds since the epoch; the job is `scheduled` until then. */
+  readonly dueAt?: number;
+}
+
+/**
+ * A job in this node's hands. Settled exactly once, by one of the `Broker` calls that take it; a delivery of a
+ * connection that is gone is settled into nothing (the broker has the job again).
+ */
+export interface Delivery {
+  readonly envelope: Envelope;
+  /** It may have been handed out before (never says that it started). */
+  readonly redelivered: boolean;
+  /**
+   * Set when the job may have taken the process down (`reference/embedded.md` §7): its start must be made durable
+   * with `markStarted` first; with `alone` nothing else may run in the process while it does.
+   */
+  readonly suspect: { readonly crashes: number; readonly alone: boolean } | undefined;
+  readonly subscription: Subscription;
+}
+
+/** One node's consumption of one queue. */
+export interface Subscription {
+  readonly queue: QueueRef;
+  /** Most unsettled deliveries; takes effect at once, a lower one by handing out nothing until below it. */
+  setLimit(limit: number): void;
+  /** Hands out nothing new; what is unsettled stays. `resume` goes on. */
+  pause(): void;
+  resume(): void;
+  /** Takes no more; unsettled deliveries stay valid until settled. Idempotent. */
+  cancel(): Promise<void>;
+}
+
+export interface QueueCounts {
+  readonly available: number;
+  readonly scheduled: number;
+  readonly buried: number;
+  /** Handed out and not settled. */
+  readonly unsettled: number;
+  readonly paused: boolean;
+}
+
+/** One row of a list: a job that waits. */
+export interface QueuedJob {
+  readonly envelope: Envelope;
+  readonly state: "available" | "scheduled";
+  readonly dueAt: number | undefined;
+}
+
+export interface BuriedJob {
+  readonly id: string;
+  /** `undefined` when its bytes could not be decoded; `raw` then holds them. */
+  readonly envelope: Envelope | undefined;
+  readonly record: BuriedRecord;
+  readonly raw: Uint8Array | undefined;
+}
+
+export interface BuriedPage {
+  /** 1 … 1,000; default 100. */
+  readonly limit?: number;
+  /** Rows behind this id in the order of burial. */
+  readonly after?: string;
+}
+
+/** What `cancelQueued` found. `absent`: not seen by this broker in any state. `unsettled`: in this node's hands. */
+export type Found = "available" | "scheduled" | "buried" | "unsettled" | "absent";
+
+export interface RequeueOutcome {
+  readonly id: string;
+  /** `undefined` = re-queued. `DuplicateJob` when its queue key is held: it stays buried. */
+  readonly error: Error | undefined;
+}
+
+/** Jobs, wherever they live. Every promise resolves only when its change is durable (memory: at once). */
+export interface Broker {
+  readonly kind: "memory" | "embedded" | "rabbitmq";
+  /** One line for people: `embedded ./data (better-sqlite3 12)`. */
+  readonly description: string;
+
+  /** Rejects with `BrokerInUse`, `StoreUnreadable`, `StoreDamaged`, `StoreDriverMissing`, `BrokerUnreachable`, … */
+  open(events: BrokerEvents): Promise<void>;
+  /** After all subscriptions are cancelled: flushes what is lazy, then lets go. Idempotent. */
+  close(): Promise<void>;
+
+  /** Makes sure that these queues exist. */
+  declare(queues: readonly QueueRef[]): Promise<void>;
+  /** Every queue that exists. */
+  queues(): Promise<readonly QueueRef[]>;
+
+  /**
+   * Resolves when durable, with the refusals of the commit it was part of, or `undefined` when there were none
+   * (callers look for their own envelope; the promise is shared by all of one commit). A refusal is `DuplicateJob`,
+   * `UnknownPartition`, `UnknownQueue` or `StorageFull` (known: not stored). Rejects with `EnqueueOutcomeUnknown`
+   * when nobody can tell.
+   */
+  publish(envelope: Envelope, options?: PublishOptions): Promise<Refusals | undefined>;
+  publishMany(envelopes: readonly Envelope[], options?: PublishOptions): Promise<Refusals | undefined>;
+
+  /** Starts handing out: at most `limit` unsettled at a time, in order. `deliver` must not throw. */
+  subscribe(queue: QueueRef, limit: number, deliver: (delivery: Delivery) => void): Subscription;
+
+  /** Makes the start of a suspect durable before its body runs; a second call with `alone: false` lets others in. */
+  markStarted(delivery: Delivery, alone: boolean): Promise<void>;
+  /** The job has ended well. Lazy (≤ 2 ms, at close at the latest): a crash before that runs it again. Frees its queue key. */
+  complete(delivery: Delivery): void;
+  /** The job has ended otherwise (cancelled, superseded); durable. Frees its queue key. */
+  discard(delivery: Delivery): Promise<void>;
+  /** Replaces the job by `next` (same id, new attempt or hop), due at `dueAt`; its queue key stays held. */
+  retry(delivery: Delivery, next: Envelope, dueAt: number): Promise<void>;
+  /** Moves it to the buried jobs; frees its queue key. `envelope` carries the final attempt and history. */
+  bury(delivery: Delivery, envelope: Envelope, record: BuriedRecord): Promise<void>;
+  /** Hands it back as it came, to its old place in the queue; nothing is counted. Lazy where it costs nothing. */
+  release(delivery: Delivery): void;
+
+  /**
+   * Removes a job that has not started, wherever it waits, durably; the answer says where it was. `unsettled` and
+   * `buried` are left as they are. Frees its queue key when removed.
+   */
+  cancelQueued(partition: string, id: string): Promise<{ readonly found: Found; readonly envelope: Envelope | undefined }>;
+  /** Who holds a queue key: the id of the job, or `undefined`. */
+  holderOf(partition: string, queueKey: string): Promise<string | undefined>;
+
+  /** Stored: a paused queue hands nothing out, on any node, until resumed; survives restarts. */
+  setPaused(queue: QueueRef, paused: boolean): Promise<void>;
+  /** `undefined` for a queue that does not exist. Never blocks on the disk. */
+  counts(queue: QueueRef): QueueCounts | undefined;
+  /** What waits, oldest first, without touching it. */
+  list(queue: QueueRef, limit: number): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }>;
+  /** Removes what waits (available and scheduled); the ids of all of it. */
+  purge(queue: QueueRef): Promise<readonly string[]>;
+
+  listBuried(queue: QueueRef, page?: BuriedPage): Promise<readonly BuriedJob[]>;
+  /** Attempt 0, hop + 1; takes the queue key first. `argsText` replaces the args. */
+  requeueBuried(queue: QueueRef, ids: readonly string[] | "all", argsText?: string): Promise<readonly RequeueOutcome[]>;
+  dropBuried(queue: QueueRef, ids: readonly string[] | "all"): Promise<readonly string[]>;
+
+  /** Marks of cancelled ids that were not seen; durable, bounded (`TooManyCancelled`), kept 30 days. */
+  mark(partition: string, id: string): Promise<void>;
+  isMarked(partition: string, id: string): boolean;
+  unmark(partition: string, id: string): Promise<void>;
+
+  readonly cluster: Cluster;
+}
+
+/** One entry a node; a late one is an error in its place, never a hang. */
+export type NodeAnswer<T = unknown> =
+  | { readonly node: string; readonly ok: true; readonly value: T }
+  | { readonly node: string; readonly ok: false; readonly error: Error };
+
+/** Other nodes on the same broker; a broker of one process knows only this one. */
+export interface Cluster {
+  /** Answers commands of any node, this one included. Set once, before `call` and `cast`. */
+  serve(node: string, answer: (command: string, args: unknown) => Promise<unknown>): Promise<void>;
+  call(command: string, args: unknown, timeoutMs: number): Promise<readonly NodeAnswer[]>;
+  cast(command: string, args: unknown): void;
+  /**
+   * Stands as a candidate for a partition's coordinator; `elected` with an epoch that grows with each election,
+   * `deposed` when another has taken over. A broker of one process elects at once.
+   */
+  candidate(partition: string, face: { elected(epoch: number): void; deposed(): void }): Promise<{ withdraw(): Promise<void> }>;
+}

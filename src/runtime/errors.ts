@@ -1,0 +1,68 @@
+/**
+ * Errors of the runtime's own calls: options, waiting for results, stopping.
+ *
+ * Owns the classes only; `docs/errors.md` has a row for each.
+ */
+import { type ErrorOptions, SpillwayError } from "../kernel/errors.ts";
+
+export class InvalidOptions extends SpillwayError {
+  readonly code = "InvalidOptions";
+  constructor(
+    readonly problems: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(`the options do not hold: ${problems.join("; ")}. docs/options.md has every option with its default.`, options);
+  }
+}
+
+export class UnknownCommand extends SpillwayError {
+  readonly code = "UnknownCommand";
+  constructor(readonly command: string) {
+    super(`no command "${command}" is registered on this node; register it with runtime.system.register.`);
+  }
+}
+
+/** Some of an `enqueueMany` were refused; all others are enqueued. */
+export class EnqueueManyFailed<H = unknown> extends SpillwayError {
+  readonly code = "EnqueueManyFailed";
+  constructor(readonly outcomes: readonly ({ readonly index: number; readonly handle: H } | { readonly index: number; readonly error: Error })[]) {
+    const failed = outcomes.filter((o) => "error" in o);
+    super(`${failed.length} of ${outcomes.length} jobs were refused; the others are enqueued. See outcomes, each with its index.`, {
+      cause: failed[0] !== undefined && "error" in failed[0] ? failed[0].error : undefined,
+    });
+  }
+}
+
+export class ExecuteTimeout extends SpillwayError {
+  readonly code = "ExecuteTimeout";
+  constructor(
+    readonly id: string,
+    readonly timeoutMs: number,
+  ) {
+    super(`job ${id} had no result within ${timeoutMs} ms; it goes on. Cancel it if it should not.`);
+  }
+}
+
+export class PartitionNotRunning extends SpillwayError {
+  readonly code = "PartitionNotRunning";
+  constructor(readonly partition: string) {
+    super(`partition "${partition}" is neither running nor waiting on this node; start it with runtime.partitions.start.`);
+  }
+}
+
+export class CoordinatorUnavailable extends SpillwayError {
+  readonly code = "CoordinatorUnavailable";
+  constructor(
+    readonly partition: string,
+    options?: ErrorOptions,
+  ) {
+    super(`the coordinator of partition "${partition}" did not answer in time; nothing was changed that it did not confirm. Try again.`, options);
+  }
+}
+
+export class RuntimeStopped extends SpillwayError {
+  readonly code = "RuntimeStopped";
+  constructor(readonly node: string) {
+    super(`the runtime of node ${node} is stopping or has stopped; start a new one.`);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The port between the actors and the threads: what is handed to a thread, and what comes back.
+ *
+ * Owns no code. The pool calls back on the main thread, never from within one of its own calls; every task that
+ * was given gets exactly one outcome, and gets it only when its body is known to have ended (or its thread to be
+ * gone).
+ */
+import type { Failure, KillReport } from "../jobs/failure.ts";
+
+/** A job type that threads can load: which module, which export. `type` numbers are small and dense. */
+export interface JobModule {
+  readonly name: string;
+  /** `file:` URL of the module; `.js`, `.mjs`, `.cjs`, `.ts`, `.mts`, `.cts`. */
+  readonly url: string;
+}
+
+/** One body to run. */
+export interface Task {
+  readonly type: number;
+  readonly id: string;
+  readonly partition: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly argsText: string;
+  /** 0 = unlimited. Counted from the moment the body starts. */
+  readonly maxExecutionTimeMs: number;
+  /** Called at most once, before the outcome; not for a body that started and ended between two looks. */
+  started?(threadId: number, at: number): void;
+  progress?(value: unknown): void;
+  log?(level: LogLevel, text: string, data: unknown): void;
+  /** The thread did not exit within its time: no outcome comes until it has, hours later if need be. */
+  wedged?(report: KillReport): void;
+  ended(outcome: Outcome): void;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** Why a body is told to end. */
+export type AbortReason = "timeout" | "cancel" | "shutdown";
+
+export type Outcome =
+  | { readonly kind: "completed"; readonly value: unknown; readonly durationMs: number }
+  | { readonly kind: "failed"; readonly failure: Failure; readonly durationMs: number }
+  /** It asked to run later, with no attempt spent. */
+  | { readonly kind: "snoozed"; readonly delayMs: number }
+  /** It was aborted for this reason, and has ended by itself or was killed (then with a report). */
+  | { readonly kind: "aborted"; readonly reason: "cancel" | "shutdown"; readonly report: KillReport | undefined }
+  /** Its thread ended for another body's sake; run it again at once, no attempt spent. */
+  | { readonly kind: "rescued"; readonly reason: string }
+  /** It had not started and was taken back (`revoke`, a freer thread elsewhere, a stop). */
+  | { readonly kind: "returned" };
+
+export interface PoolOptions {
+  /** Slots; at least 1. */
+  readonly threads: number;
+  /** Hot threads beside them; 0 … 16. */
+  readonly spares: number;
+  /** From the signal to the kill. */
+  readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
+  readonly captureStack: boolean;
+  /** Threads that may be wedged before `onWedgedLimit`. */
+  readonly maxWedged: number;
+  readonly resourceLimits?: {
+    readonly maxOldGenerationSizeMb?: number;
+    readonly maxYoungGenerationSizeMb?: number;
+    readonly stackSizeMb?: number;
+  };
+  /** Bytes of a result above which the attempt fails with kind `result`. */
+  readonly resultLimitBytes: number;
+  /** Told of things that are nobody's outcome: a thread that was replaced, one that is wedged. */
+  event?(event: PoolEvent): void;
+}
+
+export type PoolEvent =
+  | { readonly type: "thread.started"; readonly threadId: number }
+  | { readonly type: "thread.ended"; readonly threadId: number; readonly reason: string }
+  | { readonly type: "thread.wedged"; readonly threadId: number; readonly jobId: string };
+
+/** What `info` shows of one thread. */
+export interface ThreadInfo {
+  readonly threadId: number;
+  readonly state: "starting" | "idle" | "busy" | "killing" | "wedged" | "spare";
+  /** Id of the body that runs now. */
+  readonly running: string | undefined;
+  /** Handed ahead, not started. */
+  readonly queued: number;
+}
+
+/** All threads of a node. */
+export interface ThreadPool {
+  /** Makes a job type known to all threads, spares included; the number to give in `Task.type`. */
+  register(module: JobModule): number;
+  /** Resolves when `threads` of them are ready; rejects with what kept the first from starting. */
+  start(): Promise<void>;
+  /** Hands a task to the freest thread; all that is given within one turn goes as one message a thread. */
+  give(task: Task): void;
+  /** Takes back a task that has not started: true = its outcome is `returned` (called later, not from within). */
+  revoke(task: Task): boolean;
+  /** Sends a running body down the kill ladder; revokes one that has not started (outcome `aborted`). */
+  abort(task: Task, reason: "cancel" | "shutdown"): void;
+  readonly threads: readonly ThreadInfo[];
+  /** Ends all threads. Resolves when all but wedged ones are gone, with the ids of the jobs that hang in those. */
+  stop(): Promise<readonly string[]>;
+}
