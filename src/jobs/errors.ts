@@ -53,7 +53,9 @@ export class DelayTooLong extends SpillwayError {
     readonly delayMs: number,
     readonly limitMs: number,
   ) {
-    super(`job "${job}" was to wait ${delayMs} ms, the most is ${limitMs}; enqueue it again from a job that runs earlier.`);
+    super(
+      `job "${job}" was to wait ${delayMs} ms, the most is ${limitMs}; enqueue it again from a job that runs earlier.`,
+    );
   }
 }
 
@@ -111,9 +113,12 @@ export class JobBuried extends SpillwayError {
     readonly id: string,
     readonly record: BuriedRecord,
   ) {
-    super(`job ${id} is buried (${record.reason}): ${record.error.message}. See runtime.buried.list; requeue or drop it there.`, {
-      cause: new JobFailed(id, record.error),
-    });
+    super(
+      `job ${id} is buried (${record.reason}): ${record.error.message}. See runtime.buried.list; requeue or drop it there.`,
+      {
+        cause: new JobFailed(id, record.error),
+      },
+    );
   }
 }
 
@@ -138,7 +143,9 @@ export class ResultUnknown extends SpillwayError {
     readonly id: string,
     readonly why: string,
   ) {
-    super(`the result of job ${id} is not known: ${why}. Results are remembered for 60 s; enqueue with result: true, or store what must last.`);
+    super(
+      `the result of job ${id} is not known: ${why}. Results are remembered for 60 s; enqueue with result: true, or store what must last.`,
+    );
   }
 }
 
@@ -149,6 +156,8 @@ export class ResultTooLarge extends SpillwayError {
     readonly bytes: number,
     readonly limitBytes: number,
   ) {
-    super(`the result of job ${id} is ${bytes} bytes, the limit is ${limitBytes}; store it elsewhere and return a reference, or raise resultLimit.`);
+    super(
+      `the result of job ${id} is ${bytes} bytes, the limit is ${limitBytes}; store it elsewhere and return a reference, or raise resultLimit.`,
+    );
   }
 }
