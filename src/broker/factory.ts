@@ -1,0 +1,24 @@
+/**
+ * How a runtime gets its broker: options make a plain descriptor, the runtime makes the broker from it.
+ *
+ * Owns no code. A descriptor opens nothing and holds nothing, so that options can be checked, printed and thrown
+ * away; all that must be let go begins with `Broker.open`.
+ */
+import type { Clock } from "../kernel/types.ts";
+import type { Broker } from "./contract.ts";
+
+/** What the runtime gives every broker it makes. */
+export interface BrokerContext {
+  /** This node's name. */
+  readonly node: string;
+  /** Crashes of its own after which a job is buried as poison; default 3. */
+  readonly maxCrashes?: number;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+}
+
+/** A broker that was chosen in options: `memory()`, `embedded({ path })`, `rabbitmq({ url })`. */
+export interface BrokerFactory {
+  readonly kind: Broker["kind"];
+  create(context: BrokerContext): Broker;
+}
