@@ -44,7 +44,11 @@ export type Outcome =
   /** It asked to run later, with no attempt spent. */
   | { readonly kind: "snoozed"; readonly delayMs: number }
   /** It was aborted for this reason, and has ended by itself or was killed (then with a report). */
-  | { readonly kind: "aborted"; readonly reason: "cancel" | "shutdown"; readonly report: KillReport | undefined }
+  | {
+      readonly kind: "aborted";
+      readonly reason: "cancel" | "shutdown";
+      readonly report: KillReport | undefined;
+    }
   /** Its thread ended for another body's sake; run it again at once, no attempt spent. */
   | { readonly kind: "rescued"; readonly reason: string }
   /** It had not started and was taken back (`revoke`, a freer thread elsewhere, a stop). */
@@ -67,6 +71,8 @@ export interface PoolOptions {
   };
   /** Bytes of a result above which the attempt fails with kind `result`. */
   readonly resultLimitBytes: number;
+  /** What bodies may call on the main thread by name (`context.service`); rare calls that answer. */
+  readonly services?: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
   /** Told of things that are nobody's outcome: a thread that was replaced, one that is wedged. */
   event?(event: PoolEvent): void;
 }
@@ -74,7 +80,18 @@ export interface PoolOptions {
 export type PoolEvent =
   | { readonly type: "thread.started"; readonly threadId: number }
   | { readonly type: "thread.ended"; readonly threadId: number; readonly reason: string }
-  | { readonly type: "thread.wedged"; readonly threadId: number; readonly jobId: string };
+  | { readonly type: "thread.wedged"; readonly threadId: number; readonly jobId: string }
+  /** `maxWedged` is exceeded: `wedged` threads hang in native calls; the node should take no more. */
+  | { readonly type: "threads.wedged-limit"; readonly wedged: number }
+  /** What a body left behind after its end (a timer, a rejection) ended the thread under another body. */
+  | {
+      readonly type: "thread.blamed";
+      readonly threadId: number;
+      readonly jobId: string | undefined;
+      readonly failure: Failure;
+    }
+  /** Threads die before they are ready, this many in a row by now; building goes on, with backoff. */
+  | { readonly type: "threads.failing"; readonly failures: number; readonly reason: string };
 
 /** What `info` shows of one thread. */
 export interface ThreadInfo {

@@ -1,0 +1,145 @@
+/**
+ * The stack of a thread that does not answer, through the inspector: works inside `for (;;) {}`.
+ *
+ * Owns one inspector session for the length of one capture. Two traps, both sure to bite: a thread is found by the
+ * number in its title (`workerId` counts by session), and a thread that is paused never exits, so every way out of
+ * here, also the one after the limit, disables the debugger, detaches and disconnects before anyone terminates.
+ */
+import { Session } from "node:inspector";
+import { isMainThread } from "node:worker_threads";
+import type { Frame } from "../jobs/failure.ts";
+import { mapFrame } from "./source-map.ts";
+
+/** The pause may come late on a busy machine, but the slot is worth more than the stack. */
+export const CAPTURE_LIMIT_MS = 150;
+const MOST_FRAMES = 32;
+/** The host's own frames lie below the body's: they and what is under them say nothing. */
+const HOST_FRAME = /threads\/host\/(host|body|entry)\.c?[jt]s$/;
+
+export interface Captured {
+  readonly frames: readonly Frame[];
+  /** `captured`, or why there is nothing. */
+  readonly outcome: string;
+}
+
+/** Captures the stack of this thread. Never rejects; a thread that could not be paused gives no frames. */
+export async function captureStack(threadId: number, limitMs = CAPTURE_LIMIT_MS): Promise<Captured> {
+  if (!isMainThread) return { frames: [], outcome: "not possible: the pool runs inside a worker thread" };
+  const capture = new Capture(threadId);
+  try {
+    return await capture.run(limitMs);
+  } catch (error) {
+    return { frames: [], outcome: `failed: ${(error as Error).message}` };
+  } finally {
+    capture.close();
+  }
+}
+
+interface Script {
+  readonly url: string;
+  readonly sourceMapURL: string;
+}
+
+interface CallFrame {
+  readonly functionName: string;
+  readonly location: {
+    readonly scriptId: string;
+    readonly lineNumber: number;
+    readonly columnNumber?: number;
+  };
+}
+
+class Capture {
+  readonly #session = new Session();
+  readonly #title: string;
+  readonly #scripts = new Map<string, Script>();
+  #target: string | undefined = undefined;
+  #messages = 0;
+  #done: (captured: Captured) => void = () => {};
+
+  constructor(threadId: number) {
+    this.#title = `[worker ${threadId}]`;
+  }
+
+  run(limitMs: number): Promise<Captured> {
+    return new Promise<Captured>((resolve, reject) => {
+      const timer = setTimeout(() => resolve({ frames: [], outcome: this.#late(limitMs) }), limitMs);
+      this.#done = (captured) => {
+        clearTimeout(timer);
+        resolve(captured);
+      };
+      this.#session.connect();
+      this.#session.on("NodeWorker.attachedToWorker", ({ params }) => {
+        if (params.workerInfo.title.startsWith(this.#title)) this.#attached(params.sessionId);
+      });
+      this.#session.on("NodeWorker.receivedMessageFromWorker", ({ params }) => {
+        if (params.sessionId === this.#target) this.#received(params.message);
+      });
+      this.#session.post("NodeWorker.enable", { waitForDebuggerOnStart: false }, (error) => {
+        if (error === null) return;
+        clearTimeout(timer);
+        reject(error);
+      });
+    });
+  }
+
+  /** In this order: the other way round leaves the thread paused for ever. */
+  close(): void {
+    try {
+      if (this.#target !== undefined) {
+        this.#send("Debugger.disable");
+        this.#session.post("NodeWorker.detach", { sessionId: this.#target });
+      }
+    } finally {
+      this.#session.disconnect();
+    }
+  }
+
+  #late(limitMs: number): string {
+    return this.#target === undefined
+      ? `the thread was not found within ${limitMs} ms`
+      : `no JavaScript ran within ${limitMs} ms to be paused`;
+  }
+
+  #attached(sessionId: string): void {
+    this.#target = sessionId;
+    this.#send("Debugger.enable");
+    this.#send("Debugger.pause");
+  }
+
+  #send(method: string): void {
+    const message = JSON.stringify({ id: ++this.#messages, method });
+    this.#session.post("NodeWorker.sendMessageToWorker", { sessionId: this.#target ?? "", message });
+  }
+
+  #received(text: string): void {
+    const { method, params } = JSON.parse(text) as { method?: string; params?: unknown };
+    if (method === "Debugger.scriptParsed") {
+      const script = params as Script & { scriptId: string };
+      this.#scripts.set(script.scriptId, { url: script.url, sourceMapURL: script.sourceMapURL });
+    } else if (method === "Debugger.paused") {
+      const { callFrames } = params as { callFrames: readonly CallFrame[] };
+      this.#done({ frames: this.#frames(callFrames), outcome: "captured" });
+    }
+  }
+
+  #frames(callFrames: readonly CallFrame[]): Frame[] {
+    const frames: Frame[] = [];
+    for (const { functionName, location } of callFrames) {
+      // The frame's own url is empty under tsx; the script's is not.
+      const script = this.#scripts.get(location.scriptId);
+      const url = script?.url ?? "";
+      if (HOST_FRAME.test(url) || frames.length === MOST_FRAMES) break;
+      frames.push(
+        mapFrame({
+          function: functionName,
+          url,
+          sourceMapUrl: script?.sourceMapURL ?? "",
+          line: location.lineNumber,
+          column: location.columnNumber ?? 0,
+        }),
+      );
+    }
+    return frames;
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The shared cells of one thread: a ring of 1,024 open jobs that main and the job host both read and write.
+ *
+ * Owns the layout and the words, no state. Per slot: where the job stands, whether it was told to end, when its
+ * body started and how long it took. Main hands slots out in ring order; the host claims each by compare-and-swap,
+ * so a job can be taken back until the moment it starts, and after a kill the cells alone say which body ran.
+ * Imported by both sides, so nothing here may load anything else.
+ */
+
+/** Slots of the ring; a power of two. */
+export const RING = 1024;
+export const MASK = RING - 1;
+/** Most open jobs of a thread; below the ring, so that a batch never meets its own tail. */
+export const MOST_OPEN = 1000;
+
+// Where a job stands. Main writes QUEUED and REVOKED, the host all others.
+export const QUEUED = 1;
+export const RUNNING = 2;
+/** Ended with `undefined`: the cell alone is the outcome. */
+export const DONE = 3;
+export const REVOKED = 4;
+/** The host has passed a revoked job: its slot may be used again. */
+export const SKIPPED = 5;
+/** Ended, and the message that says how was posted before this was written. */
+export const ENDED = 6;
+
+// What the cancel cell says; the host negates it once the body could have seen it.
+export const CANCEL_REASONS = ["none", "timeout", "cancel", "shutdown"] as const;
+
+export interface Cells {
+  readonly state: Int32Array;
+  readonly cancel: Int32Array;
+  /** `monotonicMs` at the start of the body; 0 while its module is still loading. */
+  readonly start: Float64Array;
+  readonly durationMs: Float64Array;
+}
+
+/** Memory for one thread's cells: 24 KiB. */
+export function makeCellBuffer(): SharedArrayBuffer {
+  return new SharedArrayBuffer(RING * 24);
+}
+
+export function cellsOn(buffer: SharedArrayBuffer): Cells {
+  return {
+    start: new Float64Array(buffer, 0, RING),
+    durationMs: new Float64Array(buffer, RING * 8, RING),
+    state: new Int32Array(buffer, RING * 16, RING),
+    cancel: new Int32Array(buffer, RING * 20, RING),
+  };
+}

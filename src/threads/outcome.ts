@@ -1,0 +1,59 @@
+/**
+ * How a body ended whose thread is gone: read from what the thread said, the ladder, and the way it exited.
+ *
+ * Owns no state. Whose doing it was decides everything: the guilty body fails with its kind, a neighbour is rescued
+ * and spends no attempt.
+ */
+import type { FailureKind } from "../jobs/envelope.ts";
+import type { Failure } from "../jobs/failure.ts";
+import type { Ladder } from "./ladder.ts";
+import type { Dying } from "./thread.ts";
+import type { Outcome } from "./types.ts";
+
+export interface Exit {
+  readonly code: number;
+  readonly error: Error | undefined;
+  readonly dying: Dying | undefined;
+  /** Why main ended it, if it did. */
+  readonly because: string | undefined;
+}
+
+/** The outcome of a body that was running when its thread went. `ladder` is the body's own, if it was on one. */
+export function outcomeAtExit(
+  exit: Exit,
+  slot: number,
+  ladder: Ladder | undefined,
+  durationMs: number,
+): Outcome {
+  const { dying, error } = exit;
+  if (dying !== undefined) {
+    if (dying.slot !== slot) return { kind: "rescued", reason: rescueText(dying) };
+    // Told to end, and it ended its thread: that is still the end it was told to make.
+    const failed: Outcome = { kind: "failed", failure: dying.failure, durationMs };
+    return ladder === undefined ? failed : ladder.endedByItself(failed);
+  }
+  if (error !== undefined) return { kind: "failed", failure: ofError(error), durationMs };
+  if (ladder?.killed === true) return ladder.outcome(durationMs);
+  if (exit.because !== undefined) return { kind: "rescued", reason: exit.because };
+  return {
+    kind: "failed",
+    failure: failure("exit", "ProcessExit", `ended its thread with code ${exit.code}`),
+    durationMs,
+  };
+}
+
+function ofError(error: Error): Failure {
+  const { code } = error as { code?: unknown };
+  const memory = code === "ERR_WORKER_OUT_OF_MEMORY";
+  const made = failure(memory ? "memory" : "crash", error.name, error.message);
+  return typeof code === "string" ? { ...made, stack: error.stack, code } : { ...made, stack: error.stack };
+}
+
+function rescueText({ failure, jobId }: Dying): string {
+  const whose = jobId === undefined ? "code of no running body" : `job ${jobId}, which had ended,`;
+  return `${whose} ended the thread: ${failure.message}`;
+}
+
+function failure(kind: FailureKind, name: string, message: string): Failure {
+  return { kind, name, message, stack: undefined, final: false };
+}

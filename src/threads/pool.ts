@@ -1,0 +1,186 @@
+/**
+ * The threads of a node: slots, hot spares, and which thread a task goes to.
+ *
+ * Owns all threads and the tasks that no thread has room for. A task that has not started outlives its thread
+ * unnoticed: it moves. After a kill the next task goes to a spare at once, and the thread that takes the spare's
+ * place is built in a later turn. When the pool is stopped every task has had its outcome, but for those that hang
+ * in wedged threads; no port, timer or listener of any other thread is left.
+ */
+import type { KillReport } from "../jobs/failure.ts";
+import { MOST_OPEN } from "./cells.ts";
+import { Crew } from "./crew.ts";
+import { Ladder } from "./ladder.ts";
+import { Registry } from "./registry.ts";
+import { endTask, type Thread } from "./thread.ts";
+import type { AbortReason, JobModule, Outcome, PoolOptions, Task, ThreadInfo, ThreadPool } from "./types.ts";
+import { Watch, type Watched } from "./watch.ts";
+
+/** A pool of worker threads; `start` it, then `give` it tasks. */
+export function makePool(options: PoolOptions): Pool {
+  return new Pool(options);
+}
+
+export class Pool implements ThreadPool, Watched {
+  readonly #options: PoolOptions;
+  readonly #registry = new Registry();
+  readonly #watch = new Watch(this);
+  readonly #crew: Crew;
+  /** Given, and in no thread: none was ready, or all were full. */
+  #pending: Task[] = [];
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#crew = new Crew(options, this.#registry, {
+      onRoom: () => this.#onRoom(),
+      onUnstarted: (tasks) => this.#onUnstarted(tasks),
+    });
+  }
+
+  get inService(): readonly Thread[] {
+    return this.#crew.active;
+  }
+
+  get threads(): readonly ThreadInfo[] {
+    return this.#crew.info();
+  }
+
+  register(module: JobModule): number {
+    return this.#registry.register(module);
+  }
+
+  start(): Promise<void> {
+    return this.#crew.start();
+  }
+
+  give(task: Task): void {
+    if (this.#crew.stopping) {
+      endLater(task, { kind: "returned" });
+      return;
+    }
+    if (this.#registry.use(task.type)) this.#crew.warmSpares(task.type);
+    this.#watch.arm();
+    if (this.#pending.length > 0 || !this.#place(task)) this.#pending.push(task);
+  }
+
+  revoke(task: Task): boolean {
+    const taken = this.#takeBack(task);
+    if (taken) endLater(task, { kind: "returned" });
+    return taken;
+  }
+
+  abort(task: Task, reason: "cancel" | "shutdown"): void {
+    if (this.#takeBack(task)) {
+      endLater(task, { kind: "aborted", reason, report: undefined });
+      return;
+    }
+    for (const thread of this.#crew.active) {
+      const slot = thread.ring.slotOf(task);
+      if (slot !== -1) this.overrun(thread, slot, task, reason);
+    }
+  }
+
+  async stop(): Promise<readonly string[]> {
+    const pending = this.#pending;
+    this.#pending = [];
+    const gone = this.#crew.stop();
+    for (const task of pending) endLater(task, { kind: "returned" });
+    for (const thread of this.#crew.active) {
+      for (const task of thread.ring.revokeAll()) endLater(task, { kind: "returned" });
+      const slot = thread.ring.running();
+      const task = slot === -1 ? undefined : thread.ring.at(slot);
+      if (task !== undefined) this.overrun(thread, slot, task, "shutdown");
+    }
+    this.#crew.endIdle();
+    await gone;
+    this.#watch.stop();
+    return this.#crew.wedgedJobs();
+  }
+
+  /** Bytes in use of each thread that answers; a thread that is busy answers when its body waits or ends. */
+  async heaps(): Promise<readonly { threadId: number; heapBytes: number; externalBytes: number }[]> {
+    const asked = this.#crew.active.map(async (thread) => {
+      const heap = await thread.heap();
+      return heap === undefined ? [] : [{ threadId: thread.threadId, ...heap }];
+    });
+    return (await Promise.all(asked)).flat();
+  }
+
+  overrun(thread: Thread, slot: number, task: Task, reason: AbortReason): void {
+    const graceMs = this.#options.graceMs[reason];
+    if (thread.ladder?.task === task) {
+      thread.ladder.hurry(graceMs);
+      return;
+    }
+    if (thread.state !== "ready" || !thread.isRunning(slot, task)) return;
+    thread.ladder = new Ladder(thread, task, slot, reason, {
+      graceMs,
+      captureStack: this.#options.captureStack,
+      wedged: (report) => this.#wedged(thread, task, report),
+    });
+    thread.ladder.start();
+  }
+
+  /** Moves what waits behind a long body, if a thread has nothing to do. */
+  relieve(thread: Thread): void {
+    if (!this.#crew.active.some((other) => other.state === "ready" && other.ring.open === 0)) return;
+    this.#onUnstarted(thread.ring.revokeAll());
+  }
+
+  looked(): void {
+    this.#onRoom();
+  }
+
+  #place(task: Task): boolean {
+    let best: Thread | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const thread of this.#crew.active) {
+      if (thread.state !== "ready" || thread.ring.room <= 0) continue;
+      // Behind a long body only if every thread has one.
+      const load =
+        thread.long || thread.ladder !== undefined ? thread.ring.open + MOST_OPEN : thread.ring.open;
+      if (load >= least) continue;
+      least = load;
+      best = thread;
+    }
+    best?.push(task);
+    return best !== undefined;
+  }
+
+  #onUnstarted(tasks: readonly Task[]): void {
+    if (this.#crew.stopping) {
+      for (const task of tasks) endLater(task, { kind: "returned" });
+      return;
+    }
+    const left = tasks.filter((task) => !this.#place(task));
+    if (left.length > 0) this.#pending = [...left, ...this.#pending];
+  }
+
+  #onRoom(): void {
+    if (this.#crew.stopping) this.#crew.endIdle();
+    if (this.#crew.stopping || this.#pending.length === 0) return;
+    let placed = 0;
+    for (const task of this.#pending) {
+      if (!this.#place(task)) break;
+      placed++;
+    }
+    if (placed > 0) this.#pending = this.#pending.slice(placed);
+  }
+
+  #takeBack(task: Task): boolean {
+    const at = this.#pending.indexOf(task);
+    if (at !== -1) return this.#pending.splice(at, 1).length > 0;
+    for (const thread of this.#crew.active) {
+      const slot = thread.ring.slotOf(task);
+      if (slot !== -1) return thread.ring.revoke(slot) !== undefined;
+    }
+    return false;
+  }
+
+  #wedged(thread: Thread, task: Task, report: KillReport): void {
+    this.#crew.wedged(thread, task, report);
+  }
+}
+
+function endLater(task: Task, outcome: Outcome): void {
+  queueMicrotask(() => endTask(task, outcome));
+}

@@ -1,0 +1,287 @@
+/**
+ * One thread as the pool sees it: hands tasks over in batches, hears how they ended, knows what runs.
+ *
+ * Owns the ring of its tasks and the message that is being gathered. All that is pushed within one turn leaves as
+ * one message. Every task that was pushed gets one outcome or is given back to the owner: by message, by its cell,
+ * by `takeBack`, or at the thread's exit, when the port is drained before the cells are read.
+ */
+import { receiveMessageOnPort } from "node:worker_threads";
+import type { Failure } from "../jobs/failure.ts";
+import { type Cells, cellsOn, makeCellBuffer, RUNNING } from "./cells.ts";
+import { monotonicMs } from "./clock.ts";
+import { killAll, withDescendants } from "./inspect.ts";
+import type { Ladder } from "./ladder.ts";
+import { outcomeAtExit } from "./outcome.ts";
+import type { Registry } from "./registry.ts";
+import { Ring } from "./ring.ts";
+import type { LogLevel, Outcome, PoolOptions, Task, ThreadInfo } from "./types.ts";
+import * as wire from "./wire.ts";
+import { HostWorker } from "./worker.ts";
+
+/** How a thread says that it dies, before it does. */
+export interface Dying {
+  /** The slot of the body whose doing it is; -1 = none that still runs. */
+  readonly slot: number;
+  readonly failure: Failure;
+  readonly jobId: string | undefined;
+}
+
+export interface ThreadOwner {
+  onReady(thread: Thread): void;
+  /** It is gone. `unstarted` are to run elsewhere, in this order. */
+  onGone(thread: Thread, unstarted: readonly Task[], reason: string): void;
+  /** Something ended in it: it can take more. */
+  onRoom(): void;
+}
+
+export class Thread {
+  /** `leaving`: it is being ended, nothing more is handed to it. */
+  state: "starting" | "ready" | "leaving" | "wedged" | "gone" = "starting";
+  /** Why it leaves, in words, for the event. */
+  leavingBecause: string | undefined = undefined;
+  /** System number, 0 where it can't be had. */
+  tid = 0;
+  /** The ladder of the body that runs, if it was told to end. */
+  ladder: Ladder | undefined = undefined;
+  /** When something last came from it. */
+  heardMs = monotonicMs();
+  /** The body that ran at the last look, and since when as far as looks can tell. */
+  running: Task | undefined = undefined;
+  runningSinceMs = 0;
+  /** The body that runs has run for long: others should not be put behind it. */
+  long = false;
+  readonly ring: Ring;
+  readonly cells: Cells;
+  readonly #worker: HostWorker;
+  readonly #registry: Registry;
+  readonly #owner: ThreadOwner;
+  #batch: (string | number)[] = [];
+  #knownTypes = 0;
+  #knownLanes = 0;
+  #dying: Dying | undefined = undefined;
+
+  constructor(options: PoolOptions, registry: Registry, owner: ThreadOwner) {
+    const buffer = makeCellBuffer();
+    this.cells = cellsOn(buffer);
+    this.ring = new Ring(this.cells);
+    this.#registry = registry;
+    this.#owner = owner;
+    this.#worker = new HostWorker(options, buffer, {
+      onMessage: (message) => this.#receive(message),
+      onExit: (code, error) => this.#exited(code, error),
+    });
+  }
+
+  get threadId(): number {
+    return this.#worker.threadId;
+  }
+
+  get dying(): Dying | undefined {
+    return this.#dying;
+  }
+
+  /** Adds a task to this turn's message. The caller has looked at `ring.room`. */
+  push(task: Task): void {
+    const batch = this.#batch;
+    const slot = this.ring.add(task);
+    if (batch.length === 0) {
+      batch.push(slot);
+      queueMicrotask(() => this.#flush());
+    }
+    const lane = this.#registry.lane(task.partition, task.queue);
+    batch.push(task.type, lane, task.id, task.attempt, task.maxExecutionTimeMs, task.argsText);
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    if (this.state === "gone") return;
+    this.tellTypes();
+    const { lanes } = this.#registry;
+    if (this.#knownLanes < lanes.length) {
+      this.#worker.port.postMessage([wire.TO_LANES, this.#knownLanes / 2, ...lanes.slice(this.#knownLanes)]);
+      this.#knownLanes = lanes.length;
+    }
+    this.#worker.port.postMessage(batch);
+  }
+
+  tellTypes(): void {
+    const { types } = this.#registry;
+    if (this.#knownTypes === types.length) return;
+    const message: (string | number)[] = [wire.TO_TYPES, this.#knownTypes];
+    for (const { name, url } of types.slice(this.#knownTypes)) message.push(name, url);
+    this.#worker.port.postMessage(message);
+    this.#knownTypes = types.length;
+  }
+
+  /** Loads types ahead of their first job. What can't be loaded fails its jobs later, with its reason. */
+  warm(types: Iterable<number>): void {
+    this.tellTypes();
+    for (const type of types) this.#worker.load(type).catch(() => {});
+  }
+
+  /** Reads all that has come, then the cells. */
+  look(): void {
+    for (let got = receiveMessageOnPort(this.#worker.port); got !== undefined; ) {
+      this.#handle(got.message);
+      got = receiveMessageOnPort(this.#worker.port);
+    }
+    this.#sweep();
+  }
+
+  tellAbort(slot: number): void {
+    this.#worker.port.postMessage([wire.TO_ABORT, slot]);
+  }
+
+  terminate(because: string): void {
+    if (this.state === "gone") return;
+    this.leavingBecause ??= because;
+    if (this.state !== "wedged") this.state = "leaving";
+    this.#worker.terminate();
+  }
+
+  unref(): void {
+    this.#worker.unref();
+  }
+
+  heap(): ReturnType<HostWorker["heap"]> {
+    return this.#worker.heap();
+  }
+
+  /** Ids of the tasks it holds without an outcome. */
+  jobIds(): readonly string[] {
+    return this.ring.slots().flatMap((slot) => this.ring.at(slot)?.id ?? []);
+  }
+
+  info(): ThreadInfo {
+    const slot = this.ring.running();
+    const running = slot === -1 ? undefined : this.ring.at(slot)?.id;
+    const queued = this.ring.open - (running === undefined ? 0 : 1);
+    return { threadId: this.threadId, state: this.#shownState(), running, queued };
+  }
+
+  #shownState(): ThreadInfo["state"] {
+    if (this.state === "starting" || this.state === "wedged") return this.state;
+    if (this.state === "leaving" || this.ladder !== undefined) return "killing";
+    return this.ring.open === 0 ? "idle" : "busy";
+  }
+
+  isRunning(slot: number, task: Task): boolean {
+    return this.ring.at(slot) === task && Atomics.load(this.cells.state, slot) === RUNNING;
+  }
+
+  #receive(message: unknown): void {
+    this.heardMs = monotonicMs();
+    this.#handle(message);
+    this.look();
+    this.#owner.onRoom();
+  }
+
+  #sweep(): void {
+    const { ring } = this;
+    for (let slot = ring.nextDone(); slot !== -1; slot = ring.nextDone()) {
+      const durationMs = this.cells.durationMs[slot] ?? 0;
+      this.#settle(slot, { kind: "completed", value: undefined, durationMs });
+    }
+  }
+
+  #handle(message: unknown): void {
+    if (typeof message === "number") return;
+    const parts = message as readonly unknown[];
+    const slot = parts[1] as number;
+    const durationMs = this.cells.durationMs[slot] ?? 0;
+    if (parts[0] === wire.VALUE) this.#settle(slot, { kind: "completed", value: parts[2], durationMs });
+    else if (parts[0] === wire.FAILED)
+      this.#settle(slot, { kind: "failed", failure: parts[2] as Failure, durationMs });
+    else if (parts[0] === wire.SNOOZED) this.#settle(slot, { kind: "snoozed", delayMs: parts[2] as number });
+    else this.#handleRare(parts, slot);
+  }
+
+  #handleRare(parts: readonly unknown[], slot: number): void {
+    const task = this.ring.at(slot);
+    switch (parts[0]) {
+      case wire.PROGRESS:
+        guarded(() => task?.progress?.(parts[2]));
+        break;
+      case wire.LOG:
+        guarded(() => task?.log?.(parts[2] as LogLevel, parts[3] as string, parts[4]));
+        break;
+      case wire.ALIVE:
+        this.ladder?.answered(slot);
+        break;
+      case wire.DYING:
+        this.#hearDying(parts);
+        break;
+      case wire.READY:
+        this.#hearReady(slot);
+    }
+  }
+
+  #hearReady(tid: number): void {
+    this.tid = tid;
+    if (this.state !== "starting") return;
+    this.state = "ready";
+    this.#owner.onReady(this);
+  }
+
+  // The first word counts: an exit handler of the dying thread may throw once more.
+  #hearDying([, slot, failure, jobId, children]: readonly unknown[]): void {
+    this.#dying ??= { slot: slot as number, failure: failure as Failure, jobId: jobId as string | undefined };
+    killAll(withDescendants(children as readonly number[]));
+    this.terminate(this.#dying.failure.message);
+  }
+
+  #settle(slot: number, outcome: Outcome): void {
+    const task = this.ring.take(slot);
+    if (task === undefined) return;
+    this.running = undefined;
+    this.long = false;
+    const { ladder } = this;
+    if (ladder?.task === task) {
+      this.ladder = undefined;
+      endTask(task, ladder.endedByItself(outcome));
+    } else endTask(task, outcome);
+  }
+
+  #exited(code: number, error: Error | undefined): void {
+    this.state = "gone";
+    this.look();
+    const unstarted = this.ring.revokeAll();
+    const ladder = this.ladder;
+    this.ladder = undefined;
+    ladder?.exited();
+    for (const slot of this.ring.slots()) {
+      const task = this.ring.take(slot);
+      if (task === undefined) continue;
+      const started = this.cells.start[slot] ?? 0;
+      const durationMs = started === 0 ? 0 : monotonicMs() - started;
+      const ofLadder = ladder?.task === task ? ladder : undefined;
+      const exit = { code, error, dying: this.#dying, because: this.leavingBecause };
+      endTask(task, outcomeAtExit(exit, slot, ofLadder, durationMs));
+    }
+    this.#owner.onGone(this, unstarted, this.leavingBecause ?? error?.message ?? `exit code ${code}`);
+  }
+}
+
+/** Gives a task its one outcome. A callback that throws is the caller's bug: it must surface, and hurt no other. */
+export function endTask(task: Task, outcome: Outcome): void {
+  try {
+    task.ended(outcome);
+  } catch (error) {
+    surface(error);
+  }
+}
+
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    surface(error);
+  }
+}
+
+function surface(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

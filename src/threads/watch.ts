@@ -1,0 +1,96 @@
+/**
+ * The one timer of a pool: while jobs are out it looks at every thread's cells.
+ *
+ * Owns the timer. A look finds completions that are stuck behind a long body, tells which bodies have started, starts
+ * the kill ladder at a time limit, moves what waits behind a long body to a thread with nothing to do, and ends a
+ * thread that takes no jobs. It stops by itself when nothing is out; a timer a job would cost more than the job.
+ */
+import { monotonicMs } from "./clock.ts";
+import { guarded, type Thread } from "./thread.ts";
+import type { AbortReason, Task } from "./types.ts";
+
+const LOOK_EVERY_MS = 5;
+/** A body that has run this long is one that others should not wait behind. */
+const LONG_MS = 5;
+/** Looks without a job before the timer ends: lone jobs in a row share it. */
+const IDLE_LOOKS = 20;
+/** A module that loads this long is hung, as a body would be. */
+const LOAD_LIMIT_MS = 30_000;
+/** A thread that has jobs and starts none for this long does not run any more. */
+const DEAF_MS = 10_000;
+
+export interface Watched {
+  /** Threads that bodies run in. */
+  readonly inService: readonly Thread[];
+  /** Sends the body of this slot down the ladder. */
+  overrun(thread: Thread, slot: number, task: Task, reason: AbortReason): void;
+  /** Something may be moved away from behind this thread's body. */
+  relieve(thread: Thread): void;
+  /** After each look. */
+  looked(): void;
+}
+
+export class Watch {
+  readonly #pool: Watched;
+  #timer: NodeJS.Timeout | undefined = undefined;
+  #idleLooks = 0;
+
+  constructor(pool: Watched) {
+    this.#pool = pool;
+  }
+
+  /** Cheap when it runs already. */
+  arm(): void {
+    this.#idleLooks = 0;
+    this.#timer ??= setInterval(() => this.#tick(), LOOK_EVERY_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    const now = monotonicMs();
+    let open = 0;
+    // A copy: a look may end a thread and change the list.
+    for (const thread of [...this.#pool.inService]) {
+      if (thread.ring.open === 0) continue;
+      thread.look();
+      open += thread.ring.open;
+      this.#look(thread, now);
+    }
+    this.#pool.looked();
+    this.#idleLooks = open === 0 ? this.#idleLooks + 1 : 0;
+    if (this.#idleLooks > IDLE_LOOKS) this.stop();
+  }
+
+  #look(thread: Thread, now: number): void {
+    const slot = thread.ring.running();
+    const task = slot === -1 ? undefined : thread.ring.at(slot);
+    if (task === undefined) {
+      this.#lookForLife(thread, now);
+      return;
+    }
+    thread.heardMs = Math.max(thread.heardMs, thread.cells.start[slot] ?? 0);
+    const started = thread.cells.start[slot] ?? 0;
+    if (thread.running !== task) {
+      thread.running = task;
+      thread.runningSinceMs = now;
+      guarded(() =>
+        task.started?.(thread.threadId, Math.round(Date.now() - (started === 0 ? 0 : now - started))),
+      );
+    }
+    const ranMs = now - (started === 0 ? thread.runningSinceMs : started);
+    const limitMs = started === 0 ? LOAD_LIMIT_MS : task.maxExecutionTimeMs;
+    if (limitMs > 0 && ranMs >= limitMs) this.#pool.overrun(thread, slot, task, "timeout");
+    if (ranMs < LONG_MS) return;
+    thread.long = true;
+    if (thread.ring.open > 1) this.#pool.relieve(thread);
+  }
+
+  /** Jobs lie there and none runs: between two bodies, or hung outside of any (a module loaded ahead). */
+  #lookForLife(thread: Thread, now: number): void {
+    if (thread.ring.open > 0 && now - thread.heardMs > DEAF_MS) thread.terminate("it took no jobs any more");
+  }
+}
