@@ -24,8 +24,8 @@ import type { BrokerContext } from "../broker/factory.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { DuplicateJob } from "../jobs/errors.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
+import { systemClock } from "../kernel/clock.ts";
 import type { Clock } from "../kernel/types.ts";
-import { systemClock } from "./clock.ts";
 import { DueHeap } from "./due-heap.ts";
 import { DueTimer } from "./due-timer.ts";
 import { LocalCluster } from "./local-cluster.ts";
@@ -166,6 +166,10 @@ export class MemoryBroker implements Broker {
       this.#end(job);
     }
     return Promise.resolve({ found, envelope: job.envelope });
+  }
+
+  find(partition: string, id: string): Promise<Found> {
+    return Promise.resolve(this.#partitions.get(partition)?.ids.get(id)?.state ?? "absent");
   }
 
   holderOf(partition: string, queueKey: string): Promise<string | undefined> {

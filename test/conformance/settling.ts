@@ -64,6 +64,12 @@ export function settling(make: Make): void {
       await broker.setPaused(Q, true);
       await broker.publish(waiting);
       await broker.publish(later, { dueAt: Date.now() + 60_000 });
+      const places = [held, grave, waiting, later].map((one) => broker.find(P, one.id));
+      expect(await Promise.all(places)).toEqual(["unsettled", "buried", "available", "scheduled"]);
+      expect([await broker.find(P, "never-seen"), await broker.find("nowhere", held.id)]).toEqual([
+        "absent",
+        "absent",
+      ]);
       const cancelled = await broker.cancelQueued(P, waiting.id);
       expect(cancelled.found).toBe("available");
       expect({ ...cancelled.envelope }).toEqual({ ...waiting });
