@@ -8,8 +8,8 @@
 
 import type { Cell } from "./actor.ts";
 import { ActorStopped, CallTimeout } from "./errors.ts";
-import type { Clock, ExitReason, From } from "./types.ts";
 import { describeExit } from "./exit.ts";
+import type { Clock, ExitReason, From } from "./types.ts";
 
 /** Two sweeps are at least this far apart, so that calls with scattered times do not make a timer each. */
 const SWEEP_GAP_MS = 10;

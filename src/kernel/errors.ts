@@ -33,7 +33,9 @@ export class CallTimeout extends SpillwayError {
     readonly actor: string,
     readonly timeoutMs: number,
   ) {
-    super(`${actor} did not answer within ${timeoutMs} ms; it may still act on the request. Ask again, or look at its mailbox in info.tree().`);
+    super(
+      `${actor} did not answer within ${timeoutMs} ms; it may still act on the request. Ask again, or look at its mailbox in info.tree().`,
+    );
   }
 }
 
@@ -45,7 +47,10 @@ export class ActorStopped extends SpillwayError {
     readonly reason: string,
     options?: ErrorOptions,
   ) {
-    super(`${actor} is not running (${reason}); whoever needs it is restarted with it, or the runtime is stopping.`, options);
+    super(
+      `${actor} is not running (${reason}); whoever needs it is restarted with it, or the runtime is stopping.`,
+      options,
+    );
   }
 }
 
@@ -56,7 +61,9 @@ export class MailboxFull extends SpillwayError {
     readonly actor: string,
     readonly capacity: number,
   ) {
-    super(`the mailbox of ${actor} holds its most of ${capacity} messages; send slower, or wait for an answer.`);
+    super(
+      `the mailbox of ${actor} holds its most of ${capacity} messages; send slower, or wait for an answer.`,
+    );
   }
 }
 
@@ -70,7 +77,10 @@ export class RestartIntensityExceeded extends SpillwayError {
     readonly periodMs: number,
     options?: ErrorOptions,
   ) {
-    super(`${supervisor} restarted ${child} ${restarts} times within ${periodMs} ms and gave up; its cause is the last crash.`, options);
+    super(
+      `${supervisor} restarted ${child} ${restarts} times within ${periodMs} ms and gave up; its cause is the last crash.`,
+      options,
+    );
   }
 }
 
@@ -79,5 +89,17 @@ export class NameTaken extends SpillwayError {
   readonly code = "NameTaken";
   constructor(readonly actor: string) {
     super(`an actor named ${actor} is running already; stop it first, or use its reference.`);
+  }
+}
+
+/** A supervisor could not do what it was asked to: the id is taken or unknown, the child runs, or there are too many. */
+export class SupervisorRefused extends SpillwayError {
+  readonly code = "SupervisorRefused";
+  constructor(
+    readonly supervisor: string,
+    readonly child: string,
+    readonly because: "exists" | "unknown" | "running" | "not running" | "too many children",
+  ) {
+    super(`${supervisor} cannot do this with child ${child} (${because}); whichChildren shows what it has.`);
   }
 }

@@ -28,7 +28,10 @@ export function createCell<S, M, E, A>(
 /** Links, registers and initialises. Throws `NameTaken` and nothing else; a failing `init` ends the cell. */
 export function begin(cell: Cell, parent: Cell | undefined, args: unknown): void {
   const { host } = cell;
-  if (parent !== undefined && parent.status >= ENDING) return abandon(cell);
+  if (parent !== undefined && parent.status >= ENDING) {
+    abandon(cell);
+    return;
+  }
   if (cell.status !== UNSTARTED) {
     // Stopped between the step that spawned it and this moment; its spawner still learns of its end.
     if (parent !== undefined) tellParent(cell, parent, SHUTDOWN, false);
@@ -38,6 +41,7 @@ export function begin(cell: Cell, parent: Cell | undefined, args: unknown): void
     try {
       host.registry.add(cell.givenName, cell);
     } catch (error) {
+      cell.starter = undefined;
       abandon(cell);
       throw error;
     }
@@ -69,14 +73,26 @@ export function abandon(cell: Cell): void {
 /** Ask → wait → kill. `shutdownMs` of 0 kills at once. */
 export function ask(cell: Cell, shutdownMs: number): void {
   if (cell.status === DEAD) return;
-  if (cell.status === UNSTARTED) return abandon(cell);
-  if (shutdownMs <= 0) return kill(cell);
+  if (cell.status === UNSTARTED) {
+    abandon(cell);
+    return;
+  }
+  if (shutdownMs <= 0) {
+    kill(cell);
+    return;
+  }
   armKill(cell, shutdownMs);
-  if (cell.status === STARTING) return end(cell, SHUTDOWN);
+  if (cell.status === STARTING) {
+    end(cell, SHUTDOWN);
+    return;
+  }
   if (cell.status !== RUNNING) return;
   cell.status = STOPPING;
   const { shutdown } = cell.behaviour;
-  if (shutdown === undefined) return end(cell, SHUTDOWN);
+  if (shutdown === undefined) {
+    end(cell, SHUTDOWN);
+    return;
+  }
   try {
     cell.deliver(shutdown.call(cell.behaviour));
   } catch (error) {
@@ -108,13 +124,19 @@ export function end(cell: Cell, reason: ExitReason): void {
 /** Ends it now: no `terminate`, and everything below it is killed too. */
 export function kill(cell: Cell): void {
   if (cell.status === DEAD) return;
-  if (cell.status === UNSTARTED) return abandon(cell);
+  if (cell.status === UNSTARTED) {
+    abandon(cell);
+    return;
+  }
   cell.forced = true;
   if (cell.host.running === cell) {
     cell.leaving = KILLED;
     return;
   }
-  if (cell.status < ENDING) return end(cell, KILLED);
+  if (cell.status < ENDING) {
+    end(cell, KILLED);
+    return;
+  }
   // A crash stays the reason: it says more than the kill that cut its aftermath short.
   if (cell.reason === undefined || isOrderly(cell.reason)) cell.reason = KILLED;
   wind(cell);
@@ -126,14 +148,17 @@ function initDone(cell: Cell, state: unknown): void {
   cell.hasState = true;
   cell.initPending = false;
   // It was stopped while it started: it never runs, but its `terminate` releases what `init` has opened.
-  if (cell.status === ENDING) return wind(cell);
+  if (cell.status === ENDING) {
+    wind(cell);
+    return;
+  }
   cell.run();
   const { starter } = cell;
   cell.starter = undefined;
   starter?.resolve(cell);
 }
 
-function awaitInit(cell: Cell, state: Promise<unknown>): void {
+function awaitInit(cell: Cell, state: PromiseLike<unknown>): void {
   state.then(
     (value) => initDone(cell, value),
     (error: unknown) => initFailed(cell, error),
@@ -172,15 +197,27 @@ function stopChildren(cell: Cell): void {
 function lastWords(cell: Cell): void {
   if (cell.status === DEAD) return;
   const { behaviour, reason } = cell;
-  if (cell.forced || reason === undefined) return finish(cell);
-  if (cell.initPending) return armKill(cell, cell.shutdownMs);
+  if (cell.forced || reason === undefined) {
+    finish(cell);
+    return;
+  }
+  if (cell.initPending) {
+    armKill(cell, cell.shutdownMs);
+    return;
+  }
   if (cell.terminating) return;
-  if (behaviour.terminate === undefined || !cell.hasState) return finish(cell);
+  if (behaviour.terminate === undefined || !cell.hasState) {
+    finish(cell);
+    return;
+  }
   cell.terminating = true;
   const host = cell.host;
   try {
-    const ended = behaviour.terminate(cell.state, reason, cell);
-    if (!isPromise(ended)) return finish(cell);
+    const ended: unknown = behaviour.terminate(cell.state, reason, cell);
+    if (!isPromise(ended)) {
+      finish(cell);
+      return;
+    }
     // Last words that never end would keep the parent from starting it again.
     armKill(cell, cell.shutdownMs);
     ended.then(
@@ -218,7 +255,10 @@ function finish(cell: Cell): void {
 }
 
 function tellParent(cell: Cell, parent: Cell, reason: ExitReason, startFailed: boolean): void {
-  if (parent.status === ENDING) return wind(parent);
+  if (parent.status === ENDING) {
+    wind(parent);
+    return;
+  }
   // Whoever awaited the start has been told already.
   if (startFailed) return;
   const { behaviour } = parent;
@@ -246,6 +286,6 @@ function armKill(cell: Cell, afterMs: number): void {
 }
 
 /** @internal */
-export function isPromise<T>(value: T | Promise<T> | void): value is Promise<T> {
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -26,7 +26,10 @@ export class Monitor {
 }
 
 export function monitor(target: Ref<never>, watcher: Cell, message: (reason: ExitReason) => unknown): void {
-  if (!(target instanceof Cell) || target.status === DEAD) return tell(watcher, message, NOPROC);
+  if (!(target instanceof Cell) || target.status === DEAD) {
+    tell(watcher, message, NOPROC);
+    return;
+  }
   const made = new Monitor(target, watcher, message);
   target.monitors ??= new Set();
   target.monitors.add(made);

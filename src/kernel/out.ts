@@ -8,8 +8,8 @@
 
 import { Cell, ENDING, STOPPING } from "./actor.ts";
 import { crash, NORMAL, SHUTDOWN } from "./exit.ts";
-import { abandon, askChild, begin, createCell, end, isPromise } from "./lifecycle.ts";
 import type { Host } from "./host.ts";
+import { abandon, askChild, begin, createCell, end, isPromise } from "./lifecycle.ts";
 import { monitor } from "./monitor.ts";
 import { cancelTimer, setIdle, setTimer } from "./timers.ts";
 import type { Behaviour, ExitReason, From, Out, Ref, SpawnOptions } from "./types.ts";
@@ -126,23 +126,32 @@ export class OutBuffer implements Out<unknown, unknown> {
   private perform(cell: Cell, code: number, a: unknown, b: unknown): void {
     switch (code) {
       case REPLY:
-        return (a as From<unknown>).answer(b);
+        (a as From<unknown>).answer(b);
+        return;
       case REFUSE:
-        return (a as From<never>).refuse(b as Error);
+        (a as From<never>).refuse(b as Error);
+        return;
       case EFFECT:
-        return this.interpret(cell, a);
+        this.interpret(cell, a);
+        return;
       case SPAWN:
-        return begin(a as Cell, cell, b);
+        begin(a as Cell, cell, b);
+        return;
       case STOP_CHILD:
-        return askChild(cell, a as Ref<never>);
+        askChild(cell, a as Ref<never>);
+        return;
       case MONITOR:
-        return monitor(a as Ref<never>, cell, b as (reason: ExitReason) => unknown);
+        monitor(a as Ref<never>, cell, b as (reason: ExitReason) => unknown);
+        return;
       case TIMER:
-        return setTimer(cell, a as string, b as number, this.takeMore());
+        setTimer(cell, a as string, b as number, this.takeMore());
+        return;
       case CANCEL_TIMER:
-        return cancelTimer(cell, a as string);
+        cancelTimer(cell, a as string);
+        return;
       case IDLE:
-        return setIdle(cell, a as number, b);
+        setIdle(cell, a as number, b);
+        return;
       case STOP:
         cell.leaving ??= (a as ExitReason | undefined) ?? (cell.status === STOPPING ? SHUTDOWN : NORMAL);
         return;

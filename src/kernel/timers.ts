@@ -92,7 +92,10 @@ function armIdle(cell: Cell, idle: Idle): void {
 function idleFired(cell: Cell, idle: Idle): void {
   idle.cancel = undefined;
   if (!idle.active || cell.status >= ENDING) return;
-  if (idle.dueMs > cell.host.clock.now()) return armIdle(cell, idle);
+  if (idle.dueMs > cell.host.clock.now()) {
+    armIdle(cell, idle);
+    return;
+  }
   // What waits in the mailbox arrived in time; its handling ends the idleness.
   if (cell.box.size > 0) return;
   const { message } = idle;

@@ -201,7 +201,12 @@ export interface KernelApi {
   /** Starts a root actor; rejects with what `init` threw. */
   start<S, M, E, A>(behaviour: Behaviour<S, M, E, A>, args: A, options?: SpawnOptions): Promise<Ref<M>>;
   /** Starts a linked child of `parent` outside a step (a supervisor's own start uses this too). */
-  startUnder<S, M, E, A>(parent: Ref<never>, behaviour: Behaviour<S, M, E, A>, args: A, options?: SpawnOptions): Promise<Ref<M>>;
+  startUnder<S, M, E, A>(
+    parent: Ref<never>,
+    behaviour: Behaviour<S, M, E, A>,
+    args: A,
+    options?: SpawnOptions,
+  ): Promise<Ref<M>>;
   /** Rejects with `CallTimeout`, `ActorStopped` or `MailboxFull`; default 5,000 ms. */
   call<M, R>(to: Ref<M>, message: (from: From<R>) => M, timeoutMs?: number): Promise<R>;
   /** Ask → wait → kill; resolves with the reason when it and all below it are gone. */
