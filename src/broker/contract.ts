@@ -149,6 +149,8 @@ export interface Broker {
    * `buried` are left as they are. Frees its queue key when removed.
    */
   cancelQueued(partition: string, id: string): Promise<{ readonly found: Found; readonly envelope: Envelope | undefined }>;
+  /** Where a job of this id is, without touching it. A buried one counts as `buried`; an ended one is `absent`. */
+  find(partition: string, id: string): Promise<Found>;
   /** Who holds a queue key: the id of the job, or `undefined`. */
   holderOf(partition: string, queueKey: string): Promise<string | undefined>;
 

@@ -15,13 +15,6 @@ export class InvalidOptions extends SpillwayError {
   }
 }
 
-export class UnknownCommand extends SpillwayError {
-  readonly code = "UnknownCommand";
-  constructor(readonly command: string) {
-    super(`no command "${command}" is registered on this node; register it with runtime.system.register.`);
-  }
-}
-
 /** Some of an `enqueueMany` were refused; all others are enqueued. */
 export class EnqueueManyFailed<H = unknown> extends SpillwayError {
   readonly code = "EnqueueManyFailed";

@@ -1,0 +1,76 @@
+/**
+ * A body in the thread pool's hands, and its way back to the worker that waits for it.
+ *
+ * Owns the one link from a thread's answer to an actor. Outlives a worker that crashed: whoever takes its place
+ * sets `owner`, and the outcome goes there, so no body is ever without somebody who waits for its end.
+ */
+import type { Envelope } from "../jobs/envelope.ts";
+import type { KillReport } from "../jobs/failure.ts";
+import type { Ref } from "../kernel/types.ts";
+import type { LogLevel, Outcome, Task } from "../threads/types.ts";
+import { jobFields } from "./callbacks.ts";
+import type { EventHub } from "./events.ts";
+
+export type TaskMessage = { readonly t: "outcome"; readonly outcome: Outcome };
+
+export class BodyTask implements Task {
+  readonly type: number;
+  readonly id: string;
+  readonly partition: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly argsText: string;
+  readonly maxExecutionTimeMs: number;
+  /** Known to be short: may stand behind other short ones in a thread, never behind one that is not. */
+  readonly short: boolean;
+  owner: Ref<TaskMessage>;
+  /** 0 until a look at the thread has seen it run. */
+  threadId = 0;
+  startedAt = 0;
+  wedgedIn: KillReport | undefined;
+  readonly #envelope: Envelope;
+  readonly #events: EventHub;
+
+  constructor(envelope: Envelope, type: number, short: boolean, owner: Ref<TaskMessage>, events: EventHub) {
+    this.type = type;
+    this.id = envelope.id;
+    this.partition = envelope.partition;
+    this.queue = envelope.queue;
+    this.attempt = envelope.attempt;
+    this.argsText = envelope.argsText;
+    this.maxExecutionTimeMs = envelope.maxExecutionTimeMs;
+    this.short = short;
+    this.owner = owner;
+    this.#envelope = envelope;
+    this.#events = events;
+  }
+
+  started(threadId: number, at: number): void {
+    this.threadId = threadId;
+    this.startedAt = at;
+    if (this.#events.wants("job.started")) this.#events.emit("job.started", { ...jobFields(this.#envelope), threadId });
+  }
+
+  progress(value: unknown): void {
+    if (this.#events.wants("job.progress")) this.#events.emit("job.progress", { ...jobFields(this.#envelope), value });
+  }
+
+  log(level: LogLevel, text: string, data: unknown): void {
+    if (this.#events.wants("job.log")) this.#events.emit("job.log", { ...jobFields(this.#envelope), level, text, data });
+  }
+
+  wedged(report: KillReport): void {
+    this.wedgedIn = report;
+    this.#events.emit("job.wedged", { ...jobFields(this.#envelope), report });
+  }
+
+  /** A body that started and ended between two looks was never announced: its start is told with its end. */
+  ended(outcome: Outcome): void {
+    if (this.startedAt === 0 && this.#events.wants("job.started") && ran(outcome)) this.started(this.threadId, 0);
+    this.owner.cast({ t: "outcome", outcome });
+  }
+}
+
+function ran(outcome: Outcome): boolean {
+  return outcome.kind === "completed" || outcome.kind === "failed" || outcome.kind === "snoozed";
+}

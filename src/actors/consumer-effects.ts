@@ -1,0 +1,105 @@
+/**
+ * What a consumer does to the world: subscribes, hands back, buries what nobody here can run.
+ *
+ * Owns no state of its own. A settlement that fails here leaves the job with the broker, which hands it out again.
+ */
+import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
+import { JobFailed } from "../jobs/errors.ts";
+import type { From } from "../kernel/types.ts";
+import { asError, jobFields } from "./callbacks.ts";
+import { type ConsumerState, limitOf, type OpenQueue } from "./consumer.ts";
+import { buryWith, verdict } from "./settlement.ts";
+
+export type ConsumerEffect =
+  | { readonly t: "open"; readonly queues: Readonly<Record<string, number>>; readonly from: From<void> }
+  | { readonly t: "limit"; readonly subscription: Subscription; readonly limit: number }
+  | { readonly t: "pause" | "resume" | "unsubscribe"; readonly subscription: Subscription }
+  | { readonly t: "release" | "unknown" | "cancelled"; readonly delivery: Delivery };
+
+export function carryOutConsumer(effect: ConsumerEffect, s: ConsumerState): void {
+  switch (effect.t) {
+    case "release":
+      return release(s, effect.delivery);
+    case "limit":
+      return effect.subscription.setLimit(effect.limit);
+    case "pause":
+      return effect.subscription.pause();
+    case "resume":
+      return effect.subscription.resume();
+    case "unsubscribe":
+      effect.subscription.cancel().catch((error) => s.services.logger.warn(asError(error).message));
+      return;
+    case "open":
+      return open(s, effect.queues, effect.from);
+    case "unknown":
+      return buryUnknown(s, effect.delivery);
+    case "cancelled":
+      return dropCancelled(s, effect.delivery);
+  }
+}
+
+/** Subscribes to one queue that exists. */
+export function openQueue(s: ConsumerState, ref: QueueRef, concurrency: number): OpenQueue {
+  const { services, self } = s;
+  const { broker, catalogue } = services;
+  const lane = services.nextLane();
+  services.admission.cast({ t: "open", lane, partition: ref.partition, queue: ref.queue, concurrency });
+  const queue: OpenQueue = { ref, lane, concurrency, paused: false, subscription: undefined, keyWaiters: 0 };
+  if (concurrency === 0 || !services.runsJobs) return queue;
+  queue.subscription = broker.subscribe(ref, limitOf(queue), (delivery) => {
+    const { envelope } = delivery;
+    const marked = broker.isMarked(envelope.partition, envelope.id);
+    self.cast({ t: "deliver", delivery, queue, known: catalogue.get(envelope.job), marked });
+  });
+  return queue;
+}
+
+function open(s: ConsumerState, queues: Readonly<Record<string, number>>, from: From<void>): void {
+  const refs = Object.keys(queues).map((queue) => ({ partition: s.partition, queue }));
+  s.services.broker.declare(refs).then(
+    () => {
+      for (const ref of refs) s.self.cast({ t: "opened", queue: openQueue(s, ref, queues[ref.queue] ?? 0) });
+      from.answer(undefined);
+    },
+    (error) => from.refuse(asError(error)),
+  );
+}
+
+export function release(s: ConsumerState, delivery: Delivery): void {
+  s.services.broker.release(delivery);
+}
+
+/** A name that no live node knows: buried with a reason, its bytes as they came. */
+function buryUnknown(s: ConsumerState, delivery: Delivery): void {
+  const { broker, catalogue, clock, events, results, callbacks } = s.services;
+  const { envelope } = delivery;
+  const near = catalogue.near(envelope.job);
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`;
+  const failure = verdict("error", "UnknownJob", `no job named "${envelope.job}" is known on this node${hint}`, true);
+  const plan = buryWith(envelope, "unknown-job", failure, clock.now());
+  if (plan.do !== "bury") return;
+  broker.bury(delivery, plan.envelope, plan.record).then(
+    () => {
+      const error = new JobFailed(envelope.id, failure);
+      results.ended(envelope.partition, envelope.id, { kind: "buried", record: plan.record });
+      events.emit("job.buried", { ...jobFields(envelope), reason: "unknown-job", error });
+      void callbacks.onBuried(envelope, error, []);
+    },
+    (error) => s.services.logger.warn(`job ${envelope.id} could not be buried: ${asError(error).message}`),
+  );
+}
+
+/** It was cancelled before it was delivered; it never starts. */
+function dropCancelled(s: ConsumerState, delivery: Delivery): void {
+  const { broker, events, results, callbacks, logger } = s.services;
+  const { envelope } = delivery;
+  broker
+    .discard(delivery)
+    .then(() => {
+      results.ended(envelope.partition, envelope.id, { kind: "cancelled" });
+      events.emit("job.cancelled", { ...jobFields(envelope), was: "queued" });
+      void callbacks.onCancel(envelope);
+      return broker.unmark(envelope.partition, envelope.id);
+    })
+    .catch((error) => logger.warn(`cancelled job ${envelope.id}: ${asError(error).message}`));
+}

@@ -1,0 +1,96 @@
+/**
+ * GlobalCoordinator of one partition: execution keys, and the place where cancel is decided.
+ *
+ * Owns the execution keys of what runs and waits here. With a broker of one process it is elected at once; queue
+ * keys, pauses and marks of cancelled ids live in the broker's own store, in the same commit as the jobs. When it
+ * dies the partition's other actors restart with it (rest_for_one), hand back what had not started, and ask again.
+ */
+import type { Behaviour, From, Out, Ref } from "../kernel/types.ts";
+import { ExecutionKeys } from "./execution-keys.ts";
+import type { NodeServices } from "./services.ts";
+
+export type CoordinatorMessage =
+  | { readonly t: "elected"; readonly epoch: number }
+  | { readonly t: "deposed" }
+  | { readonly t: "acquire"; readonly key: string; readonly id: string; readonly token: number; readonly to: Ref<CoordinatorAnswer> }
+  | { readonly t: "release"; readonly key: string; readonly id: string }
+  | { readonly t: "withdraw"; readonly key: string; readonly id: string }
+  | { readonly t: "requester-gone"; readonly to: Ref<CoordinatorAnswer> }
+  | { readonly t: "holders"; readonly from: From<ReturnType<ExecutionKeys<unknown>["holders"]>> };
+
+/** What the coordinator casts to whoever asked for a key. */
+export type CoordinatorAnswer =
+  | { readonly t: "granted"; readonly key: string; readonly id: string; readonly token: number }
+  | { readonly t: "queued"; readonly key: string; readonly id: string; readonly token: number };
+
+export interface CoordinatorState {
+  readonly partition: string;
+  readonly keys: ExecutionKeys<Ref<CoordinatorAnswer>>;
+  /** Requesters that are monitored already. */
+  readonly known: Set<Ref<CoordinatorAnswer>>;
+  epoch: number;
+  readonly withdrawCandidate: () => Promise<void>;
+}
+
+export interface CoordinatorArgs {
+  readonly partition: string;
+  readonly services: NodeServices;
+}
+
+type Effect = { readonly t: "announce"; readonly epoch: number } | { readonly t: "lost" };
+
+interface Interpreted extends CoordinatorState {
+  readonly services: NodeServices;
+}
+
+export function stepCoordinator(s: CoordinatorState, m: CoordinatorMessage, _now: number, out: Out<CoordinatorMessage, Effect>): void {
+  switch (m.t) {
+    case "acquire":
+      return acquire(s, m, out);
+    case "release": {
+      const next = s.keys.release(m.key, m.id);
+      if (next !== undefined) out.cast(next.who, { t: "granted", key: m.key, id: next.id, token: next.token });
+      return;
+    }
+    case "withdraw":
+      return s.keys.withdraw(m.key, m.id);
+    case "requester-gone":
+      s.known.delete(m.to);
+      return s.keys.withdrawAll(m.to);
+    case "holders":
+      return out.reply(m.from, s.keys.holders());
+    case "elected":
+      s.epoch = m.epoch;
+      return out.effect({ t: "announce", epoch: m.epoch });
+    case "deposed":
+      return out.effect({ t: "lost" });
+  }
+}
+
+function acquire(s: CoordinatorState, m: CoordinatorMessage & { t: "acquire" }, out: Out<CoordinatorMessage, Effect>): void {
+  if (!s.known.has(m.to)) {
+    s.known.add(m.to);
+    out.monitor(m.to as Ref<never>, () => ({ t: "requester-gone", to: m.to }));
+  }
+  const granted = s.keys.acquire(m.key, { id: m.id, who: m.to, token: m.token });
+  out.cast(m.to, { t: granted ? "granted" : "queued", key: m.key, id: m.id, token: m.token });
+}
+
+export const globalCoordinator: Behaviour<Interpreted, CoordinatorMessage, Effect, CoordinatorArgs> = {
+  kind: "global-coordinator",
+  init: async ({ partition, services }, self) => {
+    const candidate = await services.broker.cluster.candidate(partition, {
+      elected: (epoch) => void self.ref.cast({ t: "elected", epoch }),
+      deposed: () => void self.ref.cast({ t: "deposed" }),
+    });
+    const withdrawCandidate = () => candidate.withdraw();
+    return { partition, services, keys: new ExecutionKeys(), known: new Set(), epoch: 0, withdrawCandidate };
+  },
+  step: stepCoordinator,
+  interpret: (effect, s) => {
+    if (effect.t === "announce") s.services.events.emit("coordinator.elected", { partition: s.partition, epoch: effect.epoch });
+    else s.services.events.emit("coordinator.lost", { partition: s.partition });
+  },
+  terminate: (s) => s.withdrawCandidate(),
+  describe: (s) => ({ epoch: s.epoch, executionKeys: s.keys.holders().length }),
+};

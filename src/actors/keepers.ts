@@ -1,0 +1,64 @@
+/**
+ * The two children of the tree that own what is outside it: the broker and the thread pool.
+ *
+ * Each opens its resource in `init`, so nothing behind it starts before it is there, and lets go of it in
+ * `terminate`, so nothing before it ends while it is held. A store that was taken from us is fatal to the node.
+ */
+import type { Behaviour } from "../kernel/types.ts";
+import type { BuriedRecord } from "../jobs/failure.ts";
+import { JobFailed } from "../jobs/errors.ts";
+import type { NodeServices } from "./services.ts";
+
+export interface KeeperArgs {
+  readonly services: NodeServices;
+  /** The node cannot go on: its store belongs to somebody else now. */
+  readonly fatal: (error: Error) => void;
+  /** Gets the ids of jobs that hang in native calls when the pool has stopped; the broker stays held for them. */
+  readonly wedged: string[];
+}
+
+type Kept = KeeperArgs;
+const FATAL: ReadonlySet<string> = new Set(["StoreTaken", "StoreDamaged", "StoreUnreadable"]);
+
+export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
+  kind: "broker",
+  init: async (args) => {
+    const { broker, events } = args.services;
+    const name = broker.description;
+    await broker.open({
+      connected: () => events.emit("broker.connected", { broker: name }),
+      lost: (error) => {
+        events.emit("broker.lost", { broker: name, error });
+        if (FATAL.has(error.name)) args.fatal(error);
+      },
+      blocked: (reason) => events.emit("broker.blocked", { broker: name, reason }),
+      unblocked: () => events.emit("broker.unblocked", { broker: name }),
+      buried: (partition, queue, id, record) => buriedByBroker(args.services, { partition, queue, id }, record),
+    });
+    return args;
+  },
+  step: () => {},
+  // A body that hangs in a native call still runs: its job must not be handed out elsewhere while it does.
+  terminate: (s) => (s.wedged.length === 0 ? s.services.broker.close() : undefined),
+  describe: (s) => ({ broker: s.services.broker.description }),
+};
+
+/** Poison and undecodable messages are buried by the broker itself, before any worker sees them. */
+function buriedByBroker(services: NodeServices, of: { partition: string; queue: string; id: string }, record: BuriedRecord): void {
+  const error = new JobFailed(of.id, record.error);
+  services.results.ended(of.partition, of.id, { kind: "buried", record });
+  services.events.emit("job.buried", { ...of, job: "", attempt: 0, reason: record.reason, error });
+}
+
+export const threadKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
+  kind: "thread-pool",
+  init: async (args) => {
+    if (args.services.runsJobs) await args.services.pool.start();
+    return args;
+  },
+  step: () => {},
+  terminate: async (s) => {
+    s.wedged.push(...(await s.services.pool.stop()));
+  },
+  describe: (s) => ({ threads: s.services.pool.threads }),
+};

@@ -1,0 +1,39 @@
+/**
+ * What the actors of one node share: the ports they act through. Steps never see this; only `init` and `interpret`.
+ *
+ * Owns nothing; the runtime makes it once and ends its parts in reverse order.
+ */
+import type { Broker } from "../broker/contract.ts";
+import type { Clock, Ref } from "../kernel/types.ts";
+import type { ThreadPool } from "../threads/types.ts";
+import type { AdmissionMessage } from "./admission.ts";
+import type { CallbackList } from "./callbacks.ts";
+import type { Catalogue } from "./catalogue.ts";
+import type { EventHub } from "./events.ts";
+import type { Results } from "./results.ts";
+
+/** The host's logger; `console` fits. */
+export interface Logger {
+  debug(text: string, fields?: unknown): void;
+  info(text: string, fields?: unknown): void;
+  warn(text: string, fields?: unknown): void;
+  error(text: string, fields?: unknown): void;
+}
+
+export interface NodeServices {
+  readonly node: string;
+  readonly clock: Clock;
+  readonly broker: Broker;
+  readonly pool: ThreadPool;
+  readonly admission: Ref<AdmissionMessage>;
+  readonly catalogue: Catalogue;
+  readonly callbacks: CallbackList;
+  readonly events: EventHub;
+  readonly results: Results;
+  readonly logger: Logger;
+  readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
+  /** False: this node runs nothing (no jobs were given), its queues are declared and not consumed. */
+  readonly runsJobs: boolean;
+  /** Lanes of the waiting queue are numbers; each queue of each partition gets a new one when it is opened. */
+  readonly nextLane: () => number;
+}

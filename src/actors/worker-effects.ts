@@ -1,0 +1,158 @@
+/**
+ * What a worker does to the world: hands the body to a thread, settles the delivery, calls callbacks, tells events.
+ *
+ * Owns no state of its own. Every promise made here ends in a message to its worker; nothing is left to reject
+ * unseen. Callbacks come after the settlement, so a crash between the two may cost one (api.md).
+ */
+import { JobFailed } from "../jobs/errors.ts";
+import type { KillReport } from "../jobs/failure.ts";
+import { asError, jobFields } from "./callbacks.ts";
+import { BodyTask } from "./body-task.ts";
+import type { Plan } from "./settlement.ts";
+import type { WorkerState } from "./worker.ts";
+
+export type WorkerEffect =
+  | { readonly t: "beforeRun" }
+  | { readonly t: "mark" }
+  | { readonly t: "others-in" }
+  | { readonly t: "give" }
+  | { readonly t: "revoke" }
+  | { readonly t: "abort"; readonly reason: "cancel" | "shutdown" }
+  | { readonly t: "settle"; readonly plan: Plan };
+
+export function carryOut(effect: WorkerEffect, s: WorkerState): void {
+  const { services, entry } = s;
+  switch (effect.t) {
+    case "give":
+      entry.task = new BodyTask(entry.delivery.envelope, entry.known.type, s.short, s.self, services.events);
+      return services.pool.give(entry.task);
+    case "settle":
+      return settle(effect.plan, s);
+    case "revoke":
+      if (entry.task !== undefined) services.pool.revoke(entry.task);
+      return;
+    case "abort":
+      if (entry.task !== undefined) services.pool.abort(entry.task, effect.reason);
+      return;
+    case "beforeRun":
+      services.callbacks.beforeRun(entry.delivery.envelope).then(
+        (states) => s.self.cast({ t: "ready", states }),
+        (error) => s.self.cast({ t: "vetoed", error: asError(error) }),
+      );
+      return;
+    case "mark":
+      // A delivery that is void by now is found out when it is settled; its start is not held up by that.
+      services.broker.markStarted(entry.delivery, entry.delivery.suspect?.alone === true).then(
+        () => s.self.cast({ t: "marked" }),
+        (error) => s.self.cast({ t: "unsettled", plan: { do: "release", report: undefined }, error: asError(error), final: true }),
+      );
+      return;
+    case "others-in":
+      services.broker.markStarted(entry.delivery, false).catch((error) => services.logger.warn(asError(error).message));
+      return;
+  }
+}
+
+function settle(plan: Plan, s: WorkerState): void {
+  const { broker } = s.services;
+  const delivery = s.entry.delivery;
+  s.entry.settled = delivery;
+  switch (plan.do) {
+    case "complete":
+      broker.complete(delivery);
+      return afterwards(plan, s);
+    case "release":
+      broker.release(delivery);
+      return afterwards(plan, s);
+    case "cancel":
+      return settled(broker.discard(delivery), plan, s);
+    case "retry":
+    case "snooze":
+      return settled(broker.retry(delivery, plan.next, s.services.clock.now() + plan.delayMs), plan, s);
+    case "bury":
+      return settled(broker.bury(delivery, plan.envelope, plan.record), plan, s);
+    case "again":
+      return;
+  }
+}
+
+function settled(durable: Promise<void>, plan: Plan, s: WorkerState): void {
+  durable.then(
+    () => {
+      afterwards(plan, s);
+      s.self.cast({ t: "settled", plan });
+    },
+    (error) => s.self.cast({ t: "unsettled", plan, error: asError(error), final: asError(error).name !== "StorageFull" }),
+  );
+}
+
+/** Callbacks, results and events, once what they speak of has happened. */
+function afterwards(plan: Plan, s: WorkerState): void {
+  const { services, states } = s;
+  const { events, results, callbacks } = services;
+  const envelope = s.entry.delivery.envelope;
+  const { partition, id } = envelope;
+  switch (plan.do) {
+    case "complete":
+      results.ended(partition, id, { kind: "completed", value: plan.value });
+      if (events.wants("job.completed"))
+        events.emit("job.completed", { ...jobFields(envelope), result: plan.value, durationMs: plan.durationMs });
+      if (callbacks.has("afterRun")) void callbacks.afterRun(envelope, plan.value, states);
+      return;
+    case "retry":
+      return retried(plan, s);
+    case "bury":
+      return buried(plan, s);
+    case "snooze":
+      if (events.wants("job.snoozed")) events.emit("job.snoozed", { ...jobFields(envelope), delayMs: plan.delayMs });
+      return;
+    case "cancel":
+      killed(plan.report, "cancel", s);
+      results.ended(partition, id, { kind: "cancelled" });
+      events.emit("job.cancelled", { ...jobFields(envelope), was: plan.was });
+      void callbacks.onCancel(envelope);
+      return;
+    case "release":
+      return killed(plan.report, "shutdown", s);
+    case "again":
+      return;
+  }
+}
+
+function retried(plan: Plan & { do: "retry" }, s: WorkerState): void {
+  const { events, callbacks } = s.services;
+  const envelope = s.entry.delivery.envelope;
+  const error = new JobFailed(envelope.id, plan.failure);
+  reportKill(plan.failure.kind, plan.failure.report, s);
+  events.emit("job.failed", { ...jobFields(envelope), error, willRetry: true });
+  events.emit("job.retried", { ...jobFields(envelope), delayMs: plan.delayMs });
+  void callbacks.onError(envelope, error, s.states);
+}
+
+/** `retry: false` gives onError(0), onBuried(0); past the last level onBuried alone. */
+function buried(plan: Plan & { do: "bury" }, s: WorkerState): void {
+  const { events, callbacks, results } = s.services;
+  const envelope = s.entry.delivery.envelope;
+  const failure = plan.record.error;
+  const error = new JobFailed(envelope.id, failure);
+  reportKill(failure.kind, failure.report, s);
+  results.ended(envelope.partition, envelope.id, { kind: "buried", record: plan.record });
+  events.emit("job.failed", { ...jobFields(envelope), error, willRetry: false });
+  events.emit("job.buried", { ...jobFields(envelope), reason: plan.record.reason, error });
+  const levels = envelope.levels ?? s.entry.known.levels;
+  const told = levels.length === 0 ? callbacks.onError(envelope, error, s.states) : Promise.resolve();
+  void told.then(() => callbacks.onBuried(envelope, error, s.states));
+}
+
+function reportKill(kind: string, report: KillReport | undefined, s: WorkerState): void {
+  if (kind === "timeout" || kind === "memory") killed(report, kind, s);
+}
+
+function killed(
+  report: KillReport | undefined,
+  reason: "timeout" | "cancel" | "shutdown" | "memory",
+  s: WorkerState,
+): void {
+  if (report === undefined) return;
+  s.services.events.emit("job.killed", { ...jobFields(s.entry.delivery.envelope), reason, report });
+}

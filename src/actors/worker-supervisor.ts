@@ -1,0 +1,282 @@
+/**
+ * WorkerSupervisor of one partition: everything that was delivered here and has not ended.
+ *
+ * Owns an entry a job, from the delivery to the worker's exit. It asks admission for a slot and starts a Worker
+ * when it gets one. A worker that crashes is followed by one that waits for its body and books the crash; when the
+ * supervisor itself ends, bodies go down the kill ladder and their jobs back to the broker, no attempt spent.
+ */
+import type { Delivery } from "../broker/contract.ts";
+import { SHUTDOWN } from "../kernel/exit.ts";
+import type { Behaviour, ExitReason, From, Out, Ref } from "../kernel/types.ts";
+import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
+import { jobFields } from "./callbacks.ts";
+import type { KnownJob } from "./catalogue.ts";
+import type { CoordinatorMessage } from "./global-coordinator.ts";
+import type { NodeServices } from "./services.ts";
+import type { BodyTask } from "./body-task.ts";
+import { worker, type WorkerMessage } from "./worker.ts";
+
+/** A job in this partition's hands. Its worker writes `task` and `settled`, the supervisor all else. */
+export interface Entry {
+  /** Replaced when the broker hands the same job out again while its body runs (adoption). */
+  delivery: Delivery;
+  readonly known: KnownJob;
+  readonly lane: number;
+  ask: Ask<Entry> | undefined;
+  worker: Ref<WorkerMessage> | undefined;
+  /** The body, once one was given to a thread. */
+  task: BodyTask | undefined;
+  /** The delivery that its worker has settled; another one came meanwhile when it is not `delivery`. */
+  settled: Delivery | undefined;
+  cancelled: boolean;
+  /** To be handed back if it has not started. */
+  withdrawn: boolean;
+  crashes: number;
+}
+
+/** A running job as `info` shows it. */
+export interface JobRef {
+  readonly id: string;
+  readonly job: string;
+  readonly partition: string;
+  readonly queue: string;
+  readonly attempt: number;
+  /** Milliseconds since the epoch; 0: it has a slot and has not been seen running yet. */
+  readonly startedAt: number;
+}
+
+export type WorkerSupervisorMessage =
+  | AdmissionAnswer<Entry>
+  | { readonly t: "run"; readonly delivery: Delivery; readonly known: KnownJob; readonly lane: number }
+  | { readonly t: "again"; readonly entry: Entry; readonly rescued: string | undefined }
+  | { readonly t: "exited"; readonly pid: number; readonly reason: ExitReason }
+  /** Hands back what has not started: of one queue, or of all. */
+  | { readonly t: "withdraw"; readonly lane: number | "all" }
+  | { readonly t: "cancel"; readonly id: string; readonly from: From<"running" | "queued" | undefined> }
+  | { readonly t: "abort-all" }
+  | { readonly t: "when-idle"; readonly from: From<void> }
+  | { readonly t: "running"; readonly from: From<readonly JobRef[]> }
+  | { readonly t: "shutdown" };
+
+export interface WorkerSupervisorState {
+  readonly partition: string;
+  readonly services: NodeServices;
+  readonly coordinator: Ref<CoordinatorMessage>;
+  readonly self: Ref<WorkerSupervisorMessage>;
+  readonly entries: Map<string, Entry>;
+  readonly byPid: Map<number, Entry>;
+  readonly idle: From<void>[];
+  stopping: boolean;
+}
+
+type Effect =
+  | { readonly t: "release"; readonly delivery: Delivery }
+  | { readonly t: "waiting"; readonly delivery: Delivery; readonly size: number }
+  | { readonly t: "rescued"; readonly delivery: Delivery; readonly reason: string };
+
+type SupervisorOut = Out<WorkerSupervisorMessage, Effect>;
+const GO: WorkerMessage = { t: "go" };
+
+export function stepWorkerSupervisor(s: WorkerSupervisorState, m: WorkerSupervisorMessage, _now: number, out: SupervisorOut): void {
+  switch (m.t) {
+    case "run":
+      return run(s, m, out);
+    case "start":
+      return granted(s, m.entry, m.short, out);
+    case "exited":
+      return exited(s, m.pid, m.reason, out);
+    case "again":
+      return again(s, m.entry, m.rescued, out);
+    case "waiting":
+      return out.effect({ t: "waiting", delivery: m.entry.delivery, size: m.size });
+    case "withdrawn":
+      return withdrawn(s, m.entries, out);
+    case "withdraw":
+      return withdraw(s, m.lane, out);
+    case "cancel":
+      return cancel(s, m.id, m.from, out);
+    case "abort-all":
+      return abortAll(s, out);
+    case "when-idle":
+      if (s.entries.size === 0) return out.reply(m.from, undefined);
+      s.idle.push(m.from);
+      return;
+    case "running":
+      return out.reply(m.from, [...s.entries.values()].filter((e) => e.worker !== undefined).map(jobRef));
+    case "shutdown":
+      return shutdown(s, out);
+  }
+}
+
+function run(s: WorkerSupervisorState, m: WorkerSupervisorMessage & { t: "run" }, out: SupervisorOut): void {
+  const { envelope } = m.delivery;
+  const there = s.entries.get(envelope.id);
+  if (there !== undefined) {
+    there.delivery = m.delivery; // adopted: the body that runs settles the newer delivery, the older is void
+    return;
+  }
+  const entry: Entry = {
+    delivery: m.delivery,
+    known: m.known,
+    lane: m.lane,
+    ask: undefined,
+    worker: undefined,
+    task: undefined,
+    settled: undefined,
+    cancelled: false,
+    withdrawn: false,
+    crashes: 0,
+  };
+  s.entries.set(envelope.id, entry);
+  ask(s, entry, false, out);
+}
+
+function ask(s: WorkerSupervisorState, entry: Entry, front: boolean, out: SupervisorOut): void {
+  const { suspect } = entry.delivery;
+  const ahead = suspect === undefined && !s.services.callbacks.has("beforeRun");
+  const { lane, known } = entry;
+  const alone = suspect?.alone === true;
+  const asked: Ask<Entry> = { t: "ask", lane, to: s.self as Ref<AdmissionAnswer<Entry>>, entry, type: known.type, ahead, alone, front };
+  entry.ask = asked;
+  out.cast(s.services.admission, asked as unknown as AdmissionMessage);
+}
+
+/** A slot is there. One that was taken back while the answer was under way returns it unused. */
+function granted(s: WorkerSupervisorState, entry: Entry, short: boolean, out: SupervisorOut): void {
+  if (!entry.withdrawn || entry.cancelled) return start(s, entry, { short, slot: true, crash: undefined }, out);
+  const alone = entry.delivery.suspect?.alone === true;
+  const { type } = entry.known;
+  out.cast(s.services.admission, { t: "done", type, short, alone, durationMs: 0, ran: false } satisfies AdmissionMessage);
+  giveBack(s, entry, out);
+}
+
+interface Start {
+  readonly short: boolean;
+  readonly slot: boolean;
+  readonly crash: Error | undefined;
+}
+
+function start(s: WorkerSupervisorState, entry: Entry, how: Start, out: SupervisorOut): void {
+  entry.ask = undefined;
+  const aftermath = how.crash === undefined ? undefined : { error: how.crash, task: entry.task };
+  const { services, coordinator, self } = s;
+  const { short, slot } = how;
+  const args = { entry, short, slot, services, coordinator, supervisor: self, aftermath };
+  const ref = out.spawn(worker, args, { shutdownMs: services.graceMs.shutdown + WORKER_MARGIN_MS });
+  entry.worker = ref;
+  s.byPid.set(ref.pid, entry);
+  out.cast(ref, GO);
+}
+
+/** Beyond the grace: the capture, the terminate and the exit of a thread. */
+const WORKER_MARGIN_MS = 5_000;
+
+function exited(s: WorkerSupervisorState, pid: number, reason: ExitReason, out: SupervisorOut): void {
+  const entry = s.byPid.get(pid);
+  s.byPid.delete(pid);
+  if (entry === undefined || entry.worker?.pid !== pid) return;
+  entry.worker = undefined;
+  if (reason.kind === "crash" && entry.crashes++ === 0)
+    return start(s, entry, { short: false, slot: false, crash: reason.error }, out);
+  if (reason.kind === "crash" || reason.kind === "killed") return giveBack(s, entry, out);
+  if (entry.settled !== entry.delivery) return ask(s, entry, true, out);
+  s.entries.delete(entry.delivery.envelope.id);
+  if (s.entries.size === 0) idle(s, out);
+}
+
+function idle(s: WorkerSupervisorState, out: SupervisorOut): void {
+  for (const from of s.idle.splice(0)) out.reply(from, undefined);
+  if (s.stopping) out.stop(SHUTDOWN);
+}
+
+function again(s: WorkerSupervisorState, entry: Entry, rescued: string | undefined, out: SupervisorOut): void {
+  entry.worker = undefined;
+  if (rescued !== undefined) out.effect({ t: "rescued", delivery: entry.delivery, reason: rescued });
+  if (s.stopping) return giveBack(s, entry, out);
+  ask(s, entry, true, out);
+}
+
+function withdrawn(s: WorkerSupervisorState, entries: readonly Entry[], out: SupervisorOut): void {
+  for (const entry of entries) {
+    if (entry.cancelled) start(s, entry, { short: false, slot: false, crash: undefined }, out);
+    else giveBack(s, entry, out);
+  }
+}
+
+function giveBack(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
+  const { executionKey, id } = entry.delivery.envelope;
+  if (executionKey !== undefined) out.cast(s.coordinator, { t: "release", key: executionKey, id });
+  out.effect({ t: "release", delivery: entry.delivery });
+  s.entries.delete(id);
+  if (s.entries.size === 0) idle(s, out);
+}
+
+function withdraw(s: WorkerSupervisorState, lane: number | "all", out: SupervisorOut): void {
+  const lanes = new Set<number>();
+  for (const entry of s.entries.values()) {
+    if (lane !== "all" && entry.lane !== lane) continue;
+    entry.withdrawn = true;
+    if (entry.worker !== undefined) out.cast(entry.worker, { t: "withdraw" });
+    else lanes.add(entry.lane);
+  }
+  const to = s.self as Ref<AdmissionAnswer<Entry>>;
+  for (const one of lanes) out.cast(s.services.admission, { t: "withdrawLane", lane: one, to } as unknown as AdmissionMessage);
+}
+
+function cancel(s: WorkerSupervisorState, id: string, from: From<"running" | "queued" | undefined>, out: SupervisorOut): void {
+  const entry = s.entries.get(id);
+  if (entry === undefined) return out.reply(from, undefined);
+  entry.cancelled = true;
+  if (entry.worker !== undefined) out.cast(entry.worker, { t: "abort", reason: "cancel" });
+  else if (entry.ask !== undefined) out.cast(s.services.admission, { t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
+  out.reply(from, entry.worker === undefined ? "queued" : "running");
+}
+
+function abortAll(s: WorkerSupervisorState, out: SupervisorOut): void {
+  for (const entry of s.entries.values()) {
+    if (entry.worker !== undefined) out.cast(entry.worker, { t: "abort", reason: "shutdown" });
+  }
+}
+
+function shutdown(s: WorkerSupervisorState, out: SupervisorOut): void {
+  s.stopping = true;
+  if (s.entries.size === 0) return out.stop(SHUTDOWN);
+  withdraw(s, "all", out);
+  abortAll(s, out);
+}
+
+function jobRef(entry: Entry): JobRef {
+  const { id, job, partition, queue, attempt } = entry.delivery.envelope;
+  return { id, job, partition, queue, attempt, startedAt: entry.task?.startedAt ?? 0 };
+}
+
+export interface WorkerSupervisorArgs {
+  readonly partition: string;
+  readonly services: NodeServices;
+  readonly coordinatorName: string;
+}
+
+export const workerSupervisor: Behaviour<WorkerSupervisorState, WorkerSupervisorMessage, Effect, WorkerSupervisorArgs> = {
+  kind: "worker-supervisor",
+  init: ({ partition, services, coordinatorName }, self) => ({
+    partition,
+    services,
+    coordinator: self.kernel.whereis(coordinatorName) as Ref<CoordinatorMessage>,
+    self: self.ref,
+    entries: new Map(),
+    byPid: new Map(),
+    idle: [],
+    stopping: false,
+  }),
+  step: stepWorkerSupervisor,
+  interpret: (effect, s) => {
+    const { broker, events } = s.services;
+    const fields = () => jobFields(effect.delivery.envelope);
+    if (effect.t === "release") broker.release(effect.delivery);
+    else if (effect.t === "waiting") events.emit("job.waiting", { ...fields(), size: effect.size });
+    else events.emit("job.rescued", { ...fields(), reason: effect.reason });
+  },
+  exited: (child, reason) => ({ t: "exited", pid: child.pid, reason }),
+  shutdown: () => ({ t: "shutdown" }),
+  describe: (s) => ({ jobs: s.entries.size }),
+};

@@ -1,0 +1,214 @@
+/**
+ * Worker: one running job, from its slot to its settlement.
+ *
+ * Owns one delivery and the body that runs for it: beforeRun → body in a thread → outcome → release the execution
+ * key → settle → callbacks. Nothing is settled before the body is known to have ended. When the worker itself
+ * crashes, its supervisor starts another one that waits for the body and books the crash as a failed attempt.
+ */
+import { SHUTDOWN } from "../kernel/exit.ts";
+import type { Behaviour, Out, Ref } from "../kernel/types.ts";
+import type { Outcome } from "../threads/types.ts";
+import type { AdmissionMessage } from "./admission.ts";
+import type { BodyTask, TaskMessage } from "./body-task.ts";
+import type { CoordinatorMessage } from "./global-coordinator.ts";
+import type { NodeServices } from "./services.ts";
+import { afterFailure, decide, type Plan, verdict, type Wanted } from "./settlement.ts";
+import { carryOut, type WorkerEffect } from "./worker-effects.ts";
+import type { Entry, WorkerSupervisorMessage } from "./worker-supervisor.ts";
+
+export type WorkerMessage =
+  | TaskMessage
+  | { readonly t: "go" }
+  /** beforeRun has answered. */
+  | { readonly t: "ready"; readonly states: readonly unknown[] }
+  | { readonly t: "vetoed"; readonly error: Error }
+  /** A suspect's start is durable. */
+  | { readonly t: "marked" }
+  | { readonly t: "settled"; readonly plan: Plan }
+  /** The broker did not take the plan; `final` when the delivery is void and the broker has the job again. */
+  | { readonly t: "unsettled"; readonly plan: Plan; readonly error: Error; readonly final: boolean }
+  | { readonly t: "settle-again"; readonly plan: Plan }
+  | { readonly t: "abort"; readonly reason: "cancel" | "shutdown" }
+  /** Give it back if it has not started. */
+  | { readonly t: "withdraw" }
+  | { readonly t: "others-in" }
+  | { readonly t: "shutdown" };
+
+export interface WorkerArgs {
+  readonly entry: Entry;
+  readonly short: boolean;
+  /** Whether it holds a slot of admission's; one that only settles has none. */
+  readonly slot: boolean;
+  readonly services: NodeServices;
+  readonly coordinator: Ref<CoordinatorMessage>;
+  readonly supervisor: Ref<WorkerSupervisorMessage>;
+  /** Set when this worker takes over from one that crashed: the body to wait for, if it had one. */
+  readonly aftermath: { readonly error: Error; readonly task: BodyTask | undefined } | undefined;
+}
+
+export interface WorkerState extends WorkerArgs {
+  readonly self: Ref<WorkerMessage>;
+  phase: "new" | "before" | "marking" | "running" | "settling";
+  wanted: Wanted;
+  /** Whether the slot has been given back. */
+  slotReturned: boolean;
+  /** What beforeRun answered, one for each callback object. */
+  states: readonly unknown[];
+}
+
+/** What ends without a measured run says nothing for its type being short. */
+const NOT_SHORT = Number.POSITIVE_INFINITY;
+const NO_STATES: readonly unknown[] = [];
+/** A settlement that the broker refuses (a full disk) is tried again this often. */
+const SETTLE_AGAIN_MS = 1_000;
+/** A suspect that has run alone this long no longer keeps the others out. */
+const ALONE_MS = 10_000;
+const BEFORE_RUN: WorkerEffect = { t: "beforeRun" };
+const MARK: WorkerEffect = { t: "mark" };
+const GIVE: WorkerEffect = { t: "give" };
+const REVOKE: WorkerEffect = { t: "revoke" };
+
+type WorkerOut = Out<WorkerMessage, WorkerEffect>;
+
+export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: WorkerOut): void {
+  switch (m.t) {
+    case "go":
+      return go(s, now, out);
+    case "ready":
+      s.states = m.states;
+      return next(s, now, out);
+    case "vetoed":
+      return vetoed(s, m.error, now, out);
+    case "marked":
+      return give(s, out);
+    case "outcome":
+      return ended(s, m.outcome, now, out);
+    case "settled":
+      return out.stop();
+    case "unsettled":
+      return unsettled(s, m, out);
+    case "settle-again":
+      return out.effect({ t: "settle", plan: m.plan });
+    case "abort":
+      return abort(s, m.reason, out);
+    case "withdraw":
+      s.wanted ??= "release";
+      if (s.phase === "running") out.effect(REVOKE);
+      return;
+    case "others-in":
+      return othersIn(s, out);
+    case "shutdown":
+      return abort(s, "shutdown", out);
+  }
+}
+
+function go(s: WorkerState, now: number, out: WorkerOut): void {
+  if (s.aftermath !== undefined) return takeOver(s, s.aftermath, now, out);
+  if (s.wanted !== undefined) return next(s, now, out);
+  if (s.services.callbacks.has("beforeRun")) {
+    s.phase = "before";
+    return out.effect(BEFORE_RUN);
+  }
+  next(s, now, out);
+}
+
+/** The crash of the worker before this one counts as a failed attempt, once the body it left behind has ended. */
+function takeOver(s: WorkerState, aftermath: NonNullable<WorkerArgs["aftermath"]>, now: number, out: WorkerOut): void {
+  if (aftermath.task === undefined) return settle(s, afterCrash(s, aftermath.error, now), out);
+  s.phase = "running";
+  aftermath.task.owner = s.self;
+  out.effect({ t: "abort", reason: "shutdown" });
+}
+
+function afterCrash(s: WorkerState, error: Error, now: number): Plan {
+  const failure = { ...verdict("crash", error.name, `the worker crashed: ${error.message}`, false), stack: error.stack };
+  return afterFailure(failure, caseOf(s, now));
+}
+
+/** The last moment before a body starts: who was cancelled or taken back meanwhile does not start. */
+function next(s: WorkerState, now: number, out: WorkerOut): void {
+  if (s.wanted !== undefined) return settle(s, decide({ kind: "returned" }, caseOf(s, now)), out);
+  if (s.entry.delivery.suspect !== undefined) {
+    s.phase = "marking";
+    return out.effect(MARK);
+  }
+  give(s, out);
+}
+
+function give(s: WorkerState, out: WorkerOut): void {
+  s.phase = "running";
+  out.effect(GIVE);
+  if (s.entry.delivery.suspect?.alone === true) out.timer("alone", ALONE_MS, { t: "others-in" });
+}
+
+function othersIn(s: WorkerState, out: WorkerOut): void {
+  out.effect({ t: "others-in" });
+  out.cast(s.services.admission, { t: "let-others-in" } satisfies AdmissionMessage);
+}
+
+function vetoed(s: WorkerState, error: Error, now: number, out: WorkerOut): void {
+  const failure = { ...verdict("crash", error.name, `beforeRun: ${error.message}`, false), stack: error.stack };
+  settle(s, afterFailure(failure, caseOf(s, now)), out);
+}
+
+function abort(s: WorkerState, reason: "cancel" | "shutdown", out: WorkerOut): void {
+  if (reason === "cancel") s.wanted = "cancel";
+  else s.wanted ??= "release";
+  if (s.phase === "running") out.effect({ t: "abort", reason });
+}
+
+function ended(s: WorkerState, outcome: Outcome, now: number, out: WorkerOut): void {
+  if (s.phase !== "running") return;
+  returnSlot(s, "durationMs" in outcome ? outcome.durationMs : NOT_SHORT, out);
+  const crashed = s.aftermath !== undefined && outcome.kind === "aborted";
+  const plan = crashed ? afterCrash(s, s.aftermath.error, now) : decide(outcome, caseOf(s, now));
+  settle(s, plan, out);
+}
+
+function caseOf(s: WorkerState, now: number) {
+  return { envelope: s.entry.delivery.envelope, levels: s.entry.known.levels, wanted: s.wanted, now };
+}
+
+function returnSlot(s: WorkerState, durationMs: number, out: WorkerOut): void {
+  if (s.slotReturned) return;
+  s.slotReturned = true;
+  const alone = s.entry.delivery.suspect?.alone === true;
+  const type = s.entry.known.type;
+  out.cast(s.services.admission, { t: "done", type, short: s.short, alone, durationMs, ran: true } satisfies AdmissionMessage);
+}
+
+/** Keys first, then the broker: a crash between the two repeats a job and never leaks a key. */
+function settle(s: WorkerState, plan: Plan, out: WorkerOut): void {
+  s.phase = "settling";
+  returnSlot(s, NOT_SHORT, out);
+  const { executionKey, id } = s.entry.delivery.envelope;
+  if (plan.do === "again") {
+    out.cast(s.supervisor, { t: "again", entry: s.entry, rescued: plan.rescued });
+    return out.stop();
+  }
+  if (executionKey !== undefined) out.cast(s.coordinator, { t: "release", key: executionKey, id });
+  out.effect({ t: "settle", plan });
+  if (plan.do === "complete" || plan.do === "release") out.stop();
+}
+
+function unsettled(s: WorkerState, m: WorkerMessage & { t: "unsettled" }, out: WorkerOut): void {
+  s.services.logger.warn(`job ${s.entry.delivery.envelope.id} could not be settled: ${m.error.message}`);
+  if (m.final) return out.stop(SHUTDOWN);
+  out.timer("settle", SETTLE_AGAIN_MS, { t: "settle-again", plan: m.plan });
+}
+
+export const worker: Behaviour<WorkerState, WorkerMessage, WorkerEffect, WorkerArgs> = {
+  kind: "worker",
+  init: (args, self) => ({
+    ...args,
+    self: self.ref,
+    phase: "new",
+    wanted: args.entry.cancelled ? "cancel" : undefined,
+    slotReturned: !args.slot,
+    states: NO_STATES,
+  }),
+  step: stepWorker,
+  interpret: (effect, state) => carryOut(effect, state),
+  shutdown: () => ({ t: "shutdown" }),
+  describe: (s) => ({ job: s.entry.delivery.envelope.job, id: s.entry.delivery.envelope.id, phase: s.phase }),
+};

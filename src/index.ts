@@ -1,0 +1,23 @@
+/**
+ * Spillway's public face: names only. `docs/` says what each means; `spillway/job` is the light part for job modules.
+ */
+export type { Callbacks, CallbackJob } from "./actors/callbacks.ts";
+export { UnknownCommand } from "./actors/errors.ts";
+export { type EventType, eventTypes, type SpillwayEvent } from "./actors/events.ts";
+export type { Logger } from "./actors/services.ts";
+export type { JobRef } from "./actors/worker-supervisor.ts";
+export * from "./broker/errors.ts";
+export type { BrokerFactory } from "./broker/factory.ts";
+export { embedded, memory } from "./embedded/index.ts";
+export { decodeEnvelope as decodeJob } from "./jobs/codec.ts";
+export { createJob, encodeJob, type Job } from "./jobs/create.ts";
+export * from "./jobs/errors.ts";
+export type { Failure, Frame, KillReport, KillStep } from "./jobs/failure.ts";
+export * from "./jobs/index.ts";
+export { SpillwayError } from "./kernel/errors.ts";
+export type { TreeNode } from "./kernel/types.ts";
+export * from "./runtime/errors.ts";
+export type { EnqueueOptions } from "./runtime/enqueue.ts";
+export type { Cancelled, JobHandle } from "./runtime/handle.ts";
+export type { RuntimeOptions } from "./runtime/options.ts";
+export { type ExecuteOptions, Runtime, type Stopped } from "./runtime/runtime.ts";

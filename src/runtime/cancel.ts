@@ -1,0 +1,56 @@
+/**
+ * Cancel on one node: finds the job wherever it is, and ends it there.
+ *
+ * Owns the order of the search: running or waiting for a slot, waiting for a key, waiting in the broker; a job that
+ * is between two of these is looked for again. An id that nobody has seen is marked, durably, so that it never
+ * starts. Resolves when that is so.
+ */
+import { jobFields } from "../actors/callbacks.ts";
+import type { ConsumerMessage, KeyWaiter } from "../actors/consumer.ts";
+import { partitionNames } from "../actors/partition.ts";
+import type { NodeServices } from "../actors/services.ts";
+import type { WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";
+import type { Envelope } from "../jobs/envelope.ts";
+import type { From, KernelApi, Ref } from "../kernel/types.ts";
+import type { Cancelled } from "./handle.ts";
+
+/** A job in between (delivered, not yet looked at) is found within a turn or two. */
+const MAX_TRIES = 100;
+
+export async function cancelJob(kernel: KernelApi, services: NodeServices, partition: string, id: string): Promise<Cancelled> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const here = await cancelHere(kernel, partition, id);
+    if (here !== undefined) return { was: here };
+    const { found, envelope } = await services.broker.cancelQueued(partition, id);
+    if (found === "buried") return { was: "buried" };
+    if (found === "absent") {
+      await services.broker.mark(partition, id);
+      return { was: "marked" };
+    }
+    if (found !== "unsettled") {
+      const was = found === "available" ? "queued" : "scheduled";
+      if (envelope !== undefined) told(services, envelope, was);
+      return { was };
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { was: "queued" };
+}
+
+async function cancelHere(kernel: KernelApi, partition: string, id: string): Promise<"running" | "queued" | undefined> {
+  const names = partitionNames(partition);
+  const supervisor = kernel.whereis(names.supervisor) as Ref<WorkerSupervisorMessage> | undefined;
+  if (supervisor === undefined) return undefined;
+  const found = await kernel.call(supervisor, (from: From<"running" | "queued" | undefined>) => ({ t: "cancel", id, from } as const));
+  if (found !== undefined) return found;
+  const consumer = kernel.whereis(names.consumer) as Ref<ConsumerMessage> | undefined;
+  if (consumer === undefined) return undefined;
+  const waiter = await kernel.call(consumer, (from: From<KeyWaiter | undefined>) => ({ t: "cancel", id, from } as const));
+  return waiter === undefined ? undefined : "queued";
+}
+
+function told(services: NodeServices, envelope: Envelope, was: string): void {
+  services.results.ended(envelope.partition, envelope.id, { kind: "cancelled" });
+  services.events.emit("job.cancelled", { ...jobFields(envelope), was });
+  void services.callbacks.onCancel(envelope);
+}

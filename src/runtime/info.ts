@@ -1,0 +1,158 @@
+/**
+ * What can be seen of a node and of the cluster.
+ *
+ * Owns nothing and changes nothing. `node` answers for this node with plain values; `info` asks every node and has
+ * one entry each, a late one an error in its place.
+ */
+import type { AdmissionCounts } from "../actors/admission.ts";
+import type { ConsumerMessage, OpenQueue } from "../actors/consumer.ts";
+import { partitionNames } from "../actors/partition.ts";
+import type { WaitingPartitionsMessage, WantedPartition } from "../actors/waiting-partitions.ts";
+import type { JobRef, WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";
+import type { NodeAnswer, QueuedJob } from "../broker/contract.ts";
+import type { From, Ref, TreeNode } from "../kernel/types.ts";
+import { type Node, names } from "./node.ts";
+
+/** One queue as `info` shows it. */
+export interface QueueInfo {
+  readonly concurrency: number;
+  readonly paused: boolean;
+  /** On the broker, not in a node's hands. */
+  readonly ready: number;
+  readonly scheduled: number;
+  readonly buried: number;
+  readonly running: number;
+  /** In this node's hands and not started: for a slot or for a key. */
+  readonly waiting: number;
+  /** 1 when this node consumes it. */
+  readonly consumers: number;
+}
+
+export type PartitionInfo = Readonly<Record<string, QueueInfo>>;
+
+const CALL_MS = 5_000;
+
+export class NodeInfo {
+  readonly #node: Node;
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  /** This node's watermark, and what runs and waits under it. */
+  counts(): Promise<AdmissionCounts> {
+    const { kernel, services } = this.#node;
+    return kernel.call(services.admission, (from: From<AdmissionCounts>) => ({ t: "counts", from } as const));
+  }
+
+  async partitions(): Promise<Readonly<Record<string, PartitionInfo>>> {
+    const all = await this.#wanted();
+    const running = all.filter((p) => p.state === "running");
+    return Object.fromEntries(await Promise.all(running.map(async (p) => [p.partition, await this.#partition(p.partition)] as const)));
+  }
+
+  async runningPartitionIds(): Promise<readonly string[]> {
+    return (await this.#wanted()).filter((p) => p.state === "running").map((p) => p.partition);
+  }
+
+  async waitingPartitions(): Promise<Readonly<Record<string, Readonly<Record<string, number>>>>> {
+    const waiting = (await this.#wanted()).filter((p) => p.state !== "running");
+    return Object.fromEntries(waiting.map((p) => [p.partition, p.queues]));
+  }
+
+  /** What runs here now: of one partition, or of all. */
+  async runningJobs(partition?: string): Promise<readonly JobRef[]> {
+    const ids = partition === undefined ? await this.runningPartitionIds() : [partition];
+    return (await Promise.all(ids.map((id) => this.#running(id)))).flat();
+  }
+
+  tree(): readonly TreeNode[] {
+    return this.#node.kernel.tree();
+  }
+
+  async #wanted(): Promise<readonly WantedPartition[]> {
+    const { kernel } = this.#node;
+    const partitions = kernel.whereis(names.waitingPartitions) as Ref<WaitingPartitionsMessage> | undefined;
+    if (partitions === undefined) return [];
+    return kernel.call(partitions, (from: From<readonly WantedPartition[]>) => ({ t: "list", from } as const));
+  }
+
+  async #running(partition: string): Promise<readonly JobRef[]> {
+    const supervisor = this.#node.kernel.whereis(partitionNames(partition).supervisor);
+    if (supervisor === undefined) return [];
+    const to = supervisor as Ref<WorkerSupervisorMessage>;
+    return this.#node.kernel.call(to, (from: From<readonly JobRef[]>) => ({ t: "running", from } as const));
+  }
+
+  async #partition(partition: string): Promise<PartitionInfo> {
+    const consumer = this.#node.kernel.whereis(partitionNames(partition).consumer) as Ref<ConsumerMessage> | undefined;
+    if (consumer === undefined) return {};
+    const queues = await this.#node.kernel.call(consumer, (from: From<readonly OpenQueue[]>) => ({ t: "queues", from } as const));
+    const running = await this.#running(partition);
+    return Object.fromEntries(queues.map((queue) => [queue.ref.queue, this.#queue(queue, running)]));
+  }
+
+  #queue(queue: OpenQueue, jobs: readonly JobRef[]): QueueInfo {
+    const counts = this.#node.services.broker.counts(queue.ref);
+    const running = jobs.filter((job) => job.queue === queue.ref.queue).length;
+    return {
+      concurrency: queue.concurrency,
+      paused: queue.paused || (counts?.paused ?? false),
+      ready: counts?.available ?? 0,
+      scheduled: counts?.scheduled ?? 0,
+      buried: counts?.buried ?? 0,
+      running,
+      waiting: Math.max(0, (counts?.unsettled ?? 0) - running),
+      consumers: queue.subscription === undefined || queue.paused ? 0 : 1,
+    };
+  }
+}
+
+/** The same, of every node. */
+export class ClusterInfo {
+  readonly #node: Node;
+
+  constructor(node: Node, local: NodeInfo) {
+    this.#node = node;
+    node.commands.set("info.partitions", () => local.partitions());
+    node.commands.set("info.waitingPartitions", () => local.waitingPartitions());
+    node.commands.set("info.runningJobs", (partition) => local.runningJobs(partition as string | undefined));
+    node.commands.set("info.counts", () => local.counts());
+    node.commands.set("info.tree", () => local.tree());
+  }
+
+  partitions(): Promise<readonly NodeAnswer<Readonly<Record<string, PartitionInfo>>>[]> {
+    return this.#ask("info.partitions");
+  }
+
+  runningPartitions(): Promise<readonly NodeAnswer<Readonly<Record<string, PartitionInfo>>>[]> {
+    return this.#ask("info.partitions");
+  }
+
+  waitingPartitions(): Promise<readonly NodeAnswer<Readonly<Record<string, Readonly<Record<string, number>>>>>[]> {
+    return this.#ask("info.waitingPartitions");
+  }
+
+  runningJobs(partition?: string): Promise<readonly NodeAnswer<readonly JobRef[]>[]> {
+    return this.#ask("info.runningJobs", partition);
+  }
+
+  /** Each node with its watermark and what runs and waits under it. */
+  nodes(): Promise<readonly NodeAnswer<AdmissionCounts>[]> {
+    return this.#ask("info.counts");
+  }
+
+  /** The supervision tree of each node: name, state, mailbox, messages handled, restarts, children. */
+  tree(): Promise<readonly NodeAnswer<readonly TreeNode[]>[]> {
+    return this.#ask("info.tree");
+  }
+
+  /** What waits on the broker, oldest first, without touching it. */
+  queuedJobs(partition: string, queue: string, options: { limit?: number } = {}): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }> {
+    return this.#node.services.broker.list({ partition, queue }, options.limit ?? 100);
+  }
+
+  #ask<T>(command: string, args?: unknown): Promise<readonly NodeAnswer<T>[]> {
+    return this.#node.services.broker.cluster.call(command, args, CALL_MS) as Promise<readonly NodeAnswer<T>[]>;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * From the `jobs` option to definitions and the modules that threads load for them.
+ *
+ * Owns nothing. A definition stands for the file that it was defined in.
+ */
+import { isJobDefinition, type JobDefinition } from "../jobs/definition.ts";
+import { type LoadedModule, loadModules } from "../threads/modules.ts";
+import { InvalidOptions } from "./errors.ts";
+import type { RuntimeOptions } from "./options.ts";
+
+type Given = URL | string | JobDefinition;
+
+export async function loadJobs(jobs: RuntimeOptions["jobs"]): Promise<readonly LoadedModule[]> {
+  if (jobs === undefined) return [];
+  const list: readonly Given[] = Array.isArray(jobs) ? jobs : [jobs as Given];
+  const definitions = list.filter(isJobDefinition).map(located);
+  const files = list.filter((one): one is URL | string => !isJobDefinition(one));
+  for (const file of files)
+    if (typeof file !== "string" && !(file instanceof URL))
+      throw new InvalidOptions([`jobs: expected a folder URL, files, or definitions made by defineJob, got ${typeof file}`]);
+  const loaded = files.length === 0 ? [] : await loadModules(files);
+  const twice = [...definitions, ...loaded].map((one) => one.definition.name).find((name, at, all) => all.indexOf(name) !== at);
+  if (twice !== undefined) throw new InvalidOptions([`jobs: two jobs are named "${twice}"`]);
+  return [...definitions, ...loaded];
+}
+
+function located(definition: JobDefinition): LoadedModule {
+  if (definition.module !== undefined) return { definition, url: definition.module };
+  throw new InvalidOptions([`jobs: the file of job "${definition.name}" is not known; give its file or folder instead`]);
+}

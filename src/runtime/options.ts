@@ -1,0 +1,272 @@
+/**
+ * The options of `Runtime.start`: one schema with defaults, relations checked, unknown keys refused.
+ *
+ * Owns the list of options and what each may be; `docs/options.md` says it for people, and a test compares the two.
+ * Every problem is found at once and told in one `InvalidOptions`; nothing has been opened by then.
+ */
+import * as Effect from "effect/Effect";
+import * as Schema from "effect/Schema";
+import * as SchemaIssue from "effect/SchemaIssue";
+import { availableParallelism } from "node:os";
+import type { Callbacks } from "../actors/callbacks.ts";
+import type { Logger } from "../actors/services.ts";
+import type { BrokerFactory } from "../broker/factory.ts";
+import type { JobDefinition } from "../jobs/definition.ts";
+import { type Duration, parseDuration } from "../jobs/duration.ts";
+import { checkName } from "../jobs/names.ts";
+import { levelsProblem } from "../jobs/retry.ts";
+import { suggest } from "../jobs/suggest.ts";
+import { InvalidOptions } from "./errors.ts";
+
+/** Queues of a partition: the most bodies of each that run at once on this node; 0 = not consumed here, and shown. */
+export type QueueOptions = Readonly<Record<string, number>>;
+
+/** What `Runtime.start` takes. Every field is optional; `docs/options.md` has defaults and meanings. */
+export interface RuntimeOptions {
+  /** `memory()`, `embedded({ path })`; default `embedded({ path: "./spillway" })`. */
+  readonly broker?: BrokerFactory;
+  /** A folder URL, files, or definitions; none = this node runs nothing. */
+  readonly jobs?: URL | string | readonly (URL | string | JobDefinition)[];
+  /** Default none: a producer. */
+  readonly partitions?: Readonly<Record<string, QueueOptions>>;
+  /** This node's name; default host-pid-random. */
+  readonly node?: string;
+  /** Slots; default max(2, cores). */
+  readonly threads?: number;
+  /** Hot threads beside them; default 1. */
+  readonly spares?: number;
+  /** Most bodies at once on this node; default `threads`. */
+  readonly watermark?: number;
+  /** From the signal to the kill; default timeout 0, cancel 1 s, shutdown 1 s. One duration sets all three. */
+  readonly grace?: Duration | { readonly timeout?: Duration; readonly cancel?: Duration; readonly shutdown?: Duration };
+  /** Whether the stack of a killed body is captured; default true. */
+  readonly captureStack?: boolean;
+  /** Threads that may hang in a native call; default `threads`. */
+  readonly maxWedged?: number;
+  /** V8's hard limits of a thread; default Node's. */
+  readonly resourceLimits?: {
+    readonly maxOldGenerationSizeMb?: number;
+    readonly maxYoungGenerationSizeMb?: number;
+    readonly stackSizeMb?: number;
+  };
+  /** Seconds before attempt 1, 2, …; default 1, 3, 5, 10, 20, 35, 60, 100, 200, 400, 1000, 1800. */
+  readonly retryLevels?: readonly number[];
+  /** Process crashes after which a job is buried as poison; default 3. */
+  readonly maxCrashes?: number;
+  /** Bytes of a job's args; default 256 KiB. */
+  readonly payloadLimit?: number;
+  /** Bytes of a job's result; default 256 KiB. */
+  readonly resultLimit?: number;
+  /** One object, or a list that is called in order. */
+  readonly callbacks?: Callbacks | readonly Callbacks[];
+  /** How long running bodies get when the runtime stops; default 15 s. */
+  readonly shutdownTimeout?: Duration;
+  /** Default `console`. */
+  readonly logger?: Logger;
+}
+
+/** The same, checked and in milliseconds. */
+export interface CheckedOptions {
+  readonly broker: BrokerFactory;
+  readonly jobs: RuntimeOptions["jobs"];
+  readonly partitions: Readonly<Record<string, QueueOptions>>;
+  readonly node: string;
+  readonly threads: number;
+  readonly spares: number;
+  readonly watermark: number;
+  readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
+  readonly captureStack: boolean;
+  readonly maxWedged: number;
+  readonly resourceLimits: RuntimeOptions["resourceLimits"];
+  readonly retryLevels: readonly number[];
+  readonly maxCrashes: number;
+  readonly payloadLimitBytes: number;
+  readonly resultLimitBytes: number;
+  readonly callbacks: readonly Callbacks[];
+  readonly shutdownTimeoutMs: number;
+  readonly logger: Logger;
+}
+
+const LEVELS_S = [1, 3, 5, 10, 20, 35, 60, 100, 200, 400, 1000, 1800];
+const KIB_256 = 256 * 1024;
+
+const whole = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }));
+const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
+  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)));
+const object = (what: string) =>
+  Schema.declare((value): value is object => typeof value === "object" && value !== null, { expected: what });
+const duration = Schema.Union([Schema.Number, Schema.String]);
+
+const RuntimeSchema = Schema.Struct({
+  broker: Schema.optionalKey(object("memory(), embedded({ path }) or rabbitmq({ url })")),
+  jobs: Schema.optionalKey(Schema.Unknown),
+  partitions: withDefault(Schema.Record(Schema.String, Schema.Record(Schema.String, whole(0, 10_000))), {}),
+  node: Schema.optionalKey(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(128))),
+  threads: Schema.optionalKey(whole(1, 256)),
+  spares: withDefault(whole(0, 16), 1),
+  watermark: Schema.optionalKey(whole(1, 100_000)),
+  grace: Schema.optionalKey(
+    Schema.Union([
+      duration,
+      Schema.Struct({
+        timeout: Schema.optionalKey(duration),
+        cancel: Schema.optionalKey(duration),
+        shutdown: Schema.optionalKey(duration),
+      }),
+    ]),
+  ),
+  captureStack: withDefault(Schema.Boolean, true),
+  maxWedged: Schema.optionalKey(whole(0, 256)),
+  resourceLimits: Schema.optionalKey(
+    Schema.Struct({
+      maxOldGenerationSizeMb: Schema.optionalKey(whole(8, 1_000_000)),
+      maxYoungGenerationSizeMb: Schema.optionalKey(whole(1, 100_000)),
+      stackSizeMb: Schema.optionalKey(whole(1, 1_000)),
+    }),
+  ),
+  retryLevels: withDefault(Schema.Array(Schema.Number), LEVELS_S),
+  maxCrashes: withDefault(whole(1, 1_000), 3),
+  payloadLimit: withDefault(whole(1, 16 * 1024 * 1024), KIB_256),
+  resultLimit: withDefault(whole(1, 256 * 1024 * 1024), KIB_256),
+  callbacks: Schema.optionalKey(object("an object of callbacks, or a list of them")),
+  shutdownTimeout: withDefault(duration, 15_000),
+  logger: Schema.optionalKey(object("an object with debug, info, warn and error")),
+});
+
+/** Known from the documentation of what is to come: refused in words that say so, never ignored. */
+const LATER: ReadonlySet<string> = new Set([
+  "jobsPerThread", "pools", "memoryLimit", "recycle", "persister", "gateways", "http", "nodeTimeout",
+  "unknownJobGrace", "maxKeyWaiters", "watch",
+]); // biome-ignore format: one glance
+
+/** Every option's name, for "did you mean" and for the documentation's test. */
+export const optionNames: readonly string[] = Object.keys(RuntimeSchema.fields);
+
+const decode = Schema.decodeUnknownSync(RuntimeSchema, { errors: "all" });
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1();
+
+type Raw = typeof RuntimeSchema.Type;
+
+/** What the options do not say themselves. */
+export interface OptionDefaults {
+  readonly broker: () => BrokerFactory;
+  readonly node: () => string;
+}
+
+/**
+ * Checks everything and fills in what is not given.
+ * @throws InvalidOptions with every problem.
+ */
+export function checkOptions(given: unknown, defaults: OptionDefaults): CheckedOptions {
+  const problems = unknownKeys(given, optionNames, "");
+  const raw = structure(given, problems);
+  if (raw === undefined) throw new InvalidOptions(problems);
+  const threads = raw.threads ?? Math.max(2, availableParallelism());
+  const options: CheckedOptions = {
+    broker: raw.broker === undefined ? defaults.broker() : factory(raw.broker, problems),
+    jobs: raw.jobs as RuntimeOptions["jobs"],
+    partitions: raw.partitions,
+    node: raw.node ?? defaults.node(),
+    threads,
+    spares: raw.spares,
+    watermark: raw.watermark ?? threads,
+    graceMs: grace(raw.grace, problems),
+    captureStack: raw.captureStack,
+    maxWedged: raw.maxWedged ?? threads,
+    resourceLimits: raw.resourceLimits,
+    retryLevels: raw.retryLevels,
+    maxCrashes: raw.maxCrashes,
+    payloadLimitBytes: raw.payloadLimit,
+    resultLimitBytes: raw.resultLimit,
+    callbacks: callbacks(raw.callbacks, problems),
+    shutdownTimeoutMs: ms("shutdownTimeout", raw.shutdownTimeout, problems),
+    logger: logger(raw.logger, problems),
+  };
+  relations(options, problems);
+  if (problems.length > 0) throw new InvalidOptions(problems);
+  return options;
+}
+
+function structure(given: unknown, problems: string[]): Raw | undefined {
+  try {
+    return decode(given ?? {});
+  } catch (error) {
+    if (!Schema.isSchemaError(error)) throw error;
+    for (const issue of issuesOf(error.issue).issues) {
+      problems.push(`${(issue.path ?? []).map(String).join(".") || "options"}: ${lower(issue.message)}`);
+    }
+    return undefined;
+  }
+}
+
+const lower = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
+
+function unknownKeys(given: unknown, known: readonly string[], prefix: string): string[] {
+  if (typeof given !== "object" || given === null) return [];
+  const unknown = Object.keys(given).filter((key) => !known.includes(key));
+  return unknown.map((key) => {
+    if (LATER.has(key)) return `"${key}" is not supported yet; see CHANGELOG.md for what is`;
+    const near = suggest(key, known);
+    return `there is no option "${prefix}${key}"${near === undefined ? "" : `; did you mean "${prefix}${near}"?`}`;
+  });
+}
+
+function factory(value: object, problems: string[]): BrokerFactory {
+  if (!("create" in value) || typeof value.create !== "function")
+    problems.push("broker: expected memory(), embedded({ path }) or rabbitmq({ url })");
+  return value as BrokerFactory;
+}
+
+function grace(value: Raw["grace"], problems: string[]): CheckedOptions["graceMs"] {
+  if (typeof value !== "object") {
+    if (value === undefined) return { timeout: 0, cancel: 1_000, shutdown: 1_000 };
+    const all = ms("grace", value, problems);
+    return { timeout: all, cancel: all, shutdown: all };
+  }
+  problems.push(...unknownKeys(value, ["timeout", "cancel", "shutdown"], "grace."));
+  const part = (name: "timeout" | "cancel" | "shutdown", byDefault: number) =>
+    value[name] === undefined ? byDefault : ms(`grace.${name}`, value[name], problems);
+  return { timeout: part("timeout", 0), cancel: part("cancel", 1_000), shutdown: part("shutdown", 1_000) };
+}
+
+function ms(name: string, value: unknown, problems: string[]): number {
+  const parsed = parseDuration(value, { zero: true });
+  if (parsed.ok) return parsed.ms;
+  problems.push(`${name}: ${parsed.problem}`);
+  return 0;
+}
+
+const CALLBACKS = ["beforeRun", "afterRun", "onError", "onBuried", "onCancel"];
+
+function callbacks(value: object | undefined, problems: string[]): readonly Callbacks[] {
+  const list = value === undefined ? [] : Array.isArray(value) ? value : [value];
+  for (const one of list) {
+    problems.push(...unknownKeys(one, CALLBACKS, "callbacks."));
+    for (const [name, callback] of Object.entries(one ?? {}))
+      if (CALLBACKS.includes(name) && typeof callback !== "function") problems.push(`callbacks.${name}: expected a function`);
+  }
+  return list;
+}
+
+function logger(value: object | undefined, problems: string[]): Logger {
+  if (value === undefined) return console;
+  for (const level of ["debug", "info", "warn", "error"])
+    if (typeof (value as Record<string, unknown>)[level] !== "function") problems.push(`logger: has no function "${level}"`);
+  return value as Logger;
+}
+
+/** What no single option can say. */
+function relations(options: CheckedOptions, problems: string[]): void {
+  const levels = levelsProblem(options.retryLevels);
+  if (levels !== undefined) problems.push(`retryLevels: ${levels}`);
+  for (const [partition, queues] of Object.entries(options.partitions)) {
+    const named = checkName(partition);
+    if (named !== undefined) problems.push(`partitions: "${partition}": ${named}`);
+    for (const queue of Object.keys(queues)) {
+      const problem = checkName(queue);
+      if (problem !== undefined) problems.push(`partitions.${partition}: "${queue}": ${problem}`);
+    }
+  }
+  if (options.graceMs.shutdown > options.shutdownTimeoutMs + 60_000)
+    problems.push("grace.shutdown is longer than shutdownTimeout by over a minute: a stop would seem to hang");
+}

@@ -1,0 +1,227 @@
+/**
+ * Runtime: the public face of one node.
+ *
+ * Owns the node from `start` to `stop`. `start` resolves when the broker is open, the threads are hot and every
+ * partition of the options runs or waits; it rejects with nothing left running. `stop` may be called twice, or while
+ * something else goes on; it resolves when all is stopped but threads that hang in native calls, which it names.
+ */
+import { hostname } from "node:os";
+import type { SpillwayEvent, EventType, Listener } from "../actors/events.ts";
+import type { JobRef } from "../actors/worker-supervisor.ts";
+import type { NodeAnswer } from "../broker/contract.ts";
+import { embedded } from "../embedded/index.ts";
+import type { Job } from "../jobs/create.ts";
+import type { InputOf, JobDefinition, ResultOf } from "../jobs/definition.ts";
+import { type Duration, toMs } from "../jobs/duration.ts";
+import { newId } from "../jobs/ids.ts";
+import { systemClock } from "../kernel/clock.ts";
+import type { Clock, Ref } from "../kernel/types.ts";
+import { makePool } from "../threads/pool.ts";
+import type { ThreadPool } from "../threads/types.ts";
+import { cancelJob } from "./cancel.ts";
+import { BuriedJobs, Partitions, Queues } from "./control.ts";
+import { Enqueuer, type EnqueueOptions } from "./enqueue.ts";
+import { RuntimeStopped } from "./errors.ts";
+import type { Cancelled, JobHandle } from "./handle.ts";
+import { ClusterInfo, NodeInfo } from "./info.ts";
+import { loadJobs } from "./load-jobs.ts";
+import { makeNode, type Node, startTree } from "./node.ts";
+import { type CheckedOptions, checkOptions, type RuntimeOptions } from "./options.ts";
+import { System } from "./system.ts";
+
+/** What a stop could not end: jobs whose threads hang in native calls. */
+export interface Stopped {
+  readonly wedged: readonly string[];
+}
+
+/** Parts that tests and benches put in the place of the real ones. */
+export interface RuntimeParts {
+  readonly clock?: Clock;
+  readonly pool?: (options: CheckedOptions) => ThreadPool;
+}
+
+type NoInput = undefined | void;
+type ArgsAnd<D, Options> = InputOf<D> extends NoInput ? [args: InputOf<D> | undefined, options: Options] : [args: InputOf<D>, options: Options];
+
+export class Runtime {
+  readonly #node: Node;
+  readonly #options: CheckedOptions;
+  readonly #enqueuer: Enqueuer;
+  #root: Ref<never> | undefined;
+  #stopped: Promise<Stopped> | undefined;
+
+  readonly partitions: Partitions;
+  readonly queues: Queues;
+  readonly buried: BuriedJobs;
+  /** The whole cluster, one entry a node. */
+  readonly info: ClusterInfo;
+  /** This node only, plain values. */
+  readonly node: NodeInfo;
+  readonly system: System;
+
+  /** Checks the options, loads the jobs, starts the tree. Rejects with a typed error, with nothing left running. */
+  static async start(options: RuntimeOptions = {}): Promise<Runtime> {
+    return startRuntime(options, {});
+  }
+
+  /** @internal `Runtime.start` makes it. */
+  constructor(node: Node, options: CheckedOptions) {
+    const { services, kernel } = node;
+    this.#node = node;
+    this.#options = options;
+    this.#enqueuer = new Enqueuer({
+      node: options.node,
+      catalogue: services.catalogue,
+      events: services.events,
+      results: services.results,
+      broker: services.broker,
+      payloadLimitBytes: options.payloadLimitBytes,
+      now: () => services.clock.now(),
+      stopping: () => this.#stopped !== undefined,
+      cancel: (partition, id) => this.cancel(partition, id),
+    });
+    this.partitions = new Partitions(node, () => this.#announceUnreachable());
+    this.queues = new Queues(node);
+    this.buried = new BuriedJobs(node);
+    this.node = new NodeInfo(node);
+    this.info = new ClusterInfo(node, this.node);
+    this.system = new System(node, () => this.#root !== undefined && kernel.isAlive(this.#root));
+  }
+
+  /** @internal */
+  async open(): Promise<void> {
+    this.#root = await startTree(this.#node, this.#options, (error) => this.#fatal(error));
+    for (const [partition, queues] of Object.entries(this.#options.partitions)) await this.partitions.start(partition, queues);
+  }
+
+  /** This node's name. */
+  get name(): string {
+    return this.#options.node;
+  }
+
+  /**
+   * Resolves when the job is durable. By name it must be in this node's registry; a definition needs no registry.
+   * @throws InvalidArgs, InvalidJob, PayloadTooLarge, DelayTooLong, UnknownJob, UnknownPartition, UnknownQueue,
+   * DuplicateJob, StorageFull, EnqueueOutcomeUnknown, RuntimeStopped.
+   */
+  enqueue<D extends JobDefinition>(definition: D, ...rest: ArgsAnd<D, EnqueueOptions>): Promise<JobHandle<ResultOf<D>>>;
+  enqueue(job: Job, args: undefined, options: EnqueueOptions): Promise<JobHandle>;
+  enqueue(name: string, args: unknown, options: EnqueueOptions): Promise<JobHandle>;
+  enqueue(what: JobDefinition | Job | string, args: unknown, options: EnqueueOptions): Promise<JobHandle> {
+    return this.#enqueuer.enqueue(what, args, options);
+  }
+
+  /** All in one group of confirms. @throws EnqueueManyFailed with an outcome for each index when some were refused. */
+  enqueueMany<D extends JobDefinition>(definition: D, args: readonly InputOf<D>[], options: Omit<EnqueueOptions, "id">): Promise<JobHandle<ResultOf<D>>[]>;
+  enqueueMany(name: string, args: readonly unknown[], options: Omit<EnqueueOptions, "id">): Promise<JobHandle[]>;
+  enqueueMany(what: JobDefinition | string, args: readonly unknown[], options: Omit<EnqueueOptions, "id">): Promise<JobHandle[]> {
+    return this.#enqueuer.enqueueMany(what, args, options);
+  }
+
+  /** Enqueues and waits for the result; past `timeout` `ExecuteTimeout`, and the job goes on. */
+  execute<D extends JobDefinition>(definition: D, ...rest: ArgsAnd<D, ExecuteOptions>): Promise<ResultOf<D>>;
+  execute(name: string, args: unknown, options: ExecuteOptions): Promise<unknown>;
+  async execute(what: JobDefinition | string, args: unknown, options: ExecuteOptions): Promise<unknown> {
+    const { timeout, ...rest } = options;
+    if (timeout !== undefined) toMs(timeout, { name: "timeout" });
+    const handle = await this.#enqueuer.enqueue(what, args, { ...rest, result: true });
+    return handle.result(timeout === undefined ? {} : { timeout });
+  }
+
+  /** Ends a job wherever it is; an id nobody has seen is remembered, so that it never starts. */
+  async cancel(partition: string, id: string): Promise<Cancelled> {
+    this.#check();
+    return cancelJob(this.#node.kernel, this.#node.services, partition, id);
+  }
+
+  on<T extends EventType>(type: T | "*", listener: Listener<T>): this {
+    this.#node.services.events.on(type, listener);
+    return this;
+  }
+
+  once<T extends EventType>(type: T, listener: Listener<T>): this {
+    this.#node.services.events.once(type, listener);
+    return this;
+  }
+
+  off<T extends EventType>(type: T | "*", listener: Listener<T>): this {
+    this.#node.services.events.off(type, listener);
+    return this;
+  }
+
+  /** Every event from now on; ends when the runtime has stopped. A reader 10,000 behind loses the oldest. */
+  events(): AsyncIterableIterator<SpillwayEvent> {
+    return this.#node.services.events.stream();
+  }
+
+  /** Nothing new → what has not started is handed back → bodies get `shutdownTimeout` → the rest is killed. */
+  stop(): Promise<Stopped> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<Stopped> {
+    const { kernel, services, wedged } = this.#node;
+    if (this.#root !== undefined) await kernel.stop(this.#root, MAX_STOP_MS);
+    services.results.close();
+    services.events.close();
+    return { wedged: [...wedged] };
+  }
+
+  #fatal(error: Error): void {
+    this.#options.logger.error("the runtime stops: its store is no longer its own", error);
+    void this.stop();
+  }
+
+  #check(): void {
+    if (this.#stopped !== undefined) throw new RuntimeStopped(this.#options.node);
+  }
+
+  #announcedUnreachable = false;
+
+  /** Once: more bodies were asked for than can ever run at once here. */
+  #announceUnreachable(): void {
+    const { watermark } = this.#options;
+    const sums = [...this.#node.wanted.values()].flatMap((wanted) => Object.values(wanted.queues));
+    const concurrency = sums.reduce((a, b) => a + b, 0);
+    if (concurrency <= watermark || this.#announcedUnreachable) return;
+    this.#announcedUnreachable = true;
+    this.#node.services.events.emit("concurrency.unreachable", { concurrency, watermark });
+  }
+}
+
+export interface ExecuteOptions extends EnqueueOptions {
+  /** Default: no limit. */
+  readonly timeout?: Duration;
+}
+
+/** Every part of the tree has its own limit; this one is only so that none is none. */
+const MAX_STOP_MS = 2 ** 31 - 1;
+
+/** `Runtime.start`, with parts that tests put in the place of the real ones. */
+export async function startRuntime(given: RuntimeOptions, parts: RuntimeParts): Promise<Runtime> {
+  const options = checkOptions(given, { broker: () => embedded({ path: "./spillway" }), node: nodeName });
+  const jobs = await loadJobs(options.jobs);
+  const clock = parts.clock ?? systemClock;
+  const pool = (parts.pool ?? poolOf)(options);
+  const runtime = new Runtime(makeNode({ options, clock, pool, jobs }), options);
+  try {
+    await runtime.open();
+    return runtime;
+  } catch (error) {
+    await runtime.stop();
+    throw error;
+  }
+}
+
+function nodeName(): string {
+  return `${hostname()}-${process.pid}-${newId().slice(-6)}`;
+}
+
+function poolOf(options: CheckedOptions): ThreadPool {
+  const { threads, spares, graceMs, captureStack, maxWedged, resourceLimits, resultLimitBytes } = options;
+  const limits = resourceLimits === undefined ? {} : { resourceLimits };
+  return makePool({ threads, spares, graceMs, captureStack, maxWedged, resultLimitBytes, ...limits });
+}
+
+export type { JobRef, NodeAnswer };
