@@ -5,7 +5,6 @@
  * the next job never waits for the building; threads that die before they are ready are rebuilt with backoff. Its
  * `stop` resolves when all are gone but the wedged, which are unreferenced.
  */
-import type { KillReport } from "../jobs/failure.ts";
 import { ThreadsUnavailable } from "./errors.ts";
 import type { Registry } from "./registry.ts";
 import { guarded, Thread } from "./thread.ts";
@@ -85,12 +84,12 @@ export class Crew {
   }
 
   /** The thread did not end in its time: its slot goes to another, its job stays with it. */
-  wedged(thread: Thread, task: Task, report: KillReport): void {
-    thread.state = "wedged";
+  #stuck(thread: Thread): void {
+    this.#starting.delete(thread);
     this.#wedged.add(thread);
     if (this.stopping) thread.unref();
-    guarded(() => task.wedged?.(report));
-    this.#emit({ type: "thread.wedged", threadId: thread.threadId, jobId: task.id });
+    const jobId = thread.tellWedged() ?? thread.dying?.jobId ?? "";
+    this.#emit({ type: "thread.wedged", threadId: thread.threadId, jobId });
     const unstarted = thread.ring.revokeAll();
     if (this.#wedged.size > this.#options.maxWedged) {
       this.#emit({ type: "threads.wedged-limit", wedged: this.#wedged.size });
@@ -102,6 +101,7 @@ export class Crew {
     const thread: Thread = new Thread(this.#options, this.#registry, {
       onReady: () => this.#ready(thread),
       onGone: (_, unstarted, reason) => this.#gone(thread, unstarted, reason),
+      onStuck: () => this.#stuck(thread),
       onRoom: () => this.#owner.onRoom(),
     });
     this.#starting.add(thread);

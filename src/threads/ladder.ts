@@ -14,14 +14,10 @@ import type { AbortReason, Outcome, Task } from "./types.ts";
 
 /** A thread that is told to end and has not answered for this long gets no more grace. */
 const SILENT_AFTER_MS = 100;
-/** From terminate to wedged. */
-const WEDGED_AFTER_MS = 1_000;
 
 export interface LadderOptions {
   readonly graceMs: number;
   readonly captureStack: boolean;
-  /** Told once when the thread has not exited in time. */
-  wedged(report: KillReport): void;
 }
 
 export class Ladder {
@@ -84,6 +80,12 @@ export class Ladder {
     return { kind: "aborted", reason: this.reason, report };
   }
 
+  /** The thread has not gone in its time. */
+  stuck(): void {
+    this.#state = inspectThread(this.thread.tid);
+    this.#step("exit", `not in time: ${this.#state.doing ?? "in a native call"}`);
+  }
+
   /** The thread is gone, by this ladder or otherwise. */
   exited(): void {
     if (this.killed) this.#step("exit", "gone");
@@ -144,7 +146,6 @@ export class Ladder {
     this.#step("terminate", "told to");
     killAll(this.#children);
     this.#step("children", `${this.#children.length} killed`);
-    this.#later(WEDGED_AFTER_MS, () => this.#wedged());
   }
 
   async #capture(): Promise<void> {
@@ -157,12 +158,6 @@ export class Ladder {
 
   #stillRuns(): boolean {
     return !this.#over && this.thread.state === "ready" && this.thread.isRunning(this.slot, this.task);
-  }
-
-  #wedged(): void {
-    this.#step("exit", `not within ${WEDGED_AFTER_MS} ms: ${this.#state.doing ?? "in a native call"}`);
-    this.#state = { ...inspectThread(this.thread.tid) };
-    this.options.wedged(this.report());
   }
 
   #end(): void {

@@ -26,20 +26,17 @@ export function outcomeAtExit(
   durationMs: number,
 ): Outcome {
   const { dying, error } = exit;
+  // Told to end: whatever took the thread, that is the end it came to.
+  if (ladder?.killed === true) return ladder.outcome(durationMs);
+  if (ladder !== undefined) return ladder.endedByItself({ kind: "rescued", reason: "" });
   if (dying !== undefined) {
     if (dying.slot !== slot) return { kind: "rescued", reason: rescueText(dying) };
-    // Told to end, and it ended its thread: that is still the end it was told to make.
-    const failed: Outcome = { kind: "failed", failure: dying.failure, durationMs };
-    return ladder === undefined ? failed : ladder.endedByItself(failed);
+    return { kind: "failed", failure: dying.failure, durationMs };
   }
   if (error !== undefined) return { kind: "failed", failure: ofError(error), durationMs };
-  if (ladder?.killed === true) return ladder.outcome(durationMs);
   if (exit.because !== undefined) return { kind: "rescued", reason: exit.because };
-  return {
-    kind: "failed",
-    failure: failure("exit", "ProcessExit", `ended its thread with code ${exit.code}`),
-    durationMs,
-  };
+  const message = `ended its thread with code ${exit.code}`;
+  return { kind: "failed", failure: failure("exit", "ProcessExit", message), durationMs };
 }
 
 function ofError(error: Error): Failure {

@@ -6,7 +6,6 @@
  * place is built in a later turn. When the pool is stopped every task has had its outcome, but for those that hang
  * in wedged threads; no port, timer or listener of any other thread is left.
  */
-import type { KillReport } from "../jobs/failure.ts";
 import { MOST_OPEN } from "./cells.ts";
 import { Crew } from "./crew.ts";
 import { Ladder } from "./ladder.ts";
@@ -115,7 +114,6 @@ export class Pool implements ThreadPool, Watched {
     thread.ladder = new Ladder(thread, task, slot, reason, {
       graceMs,
       captureStack: this.#options.captureStack,
-      wedged: (report) => this.#wedged(thread, task, report),
     });
     thread.ladder.start();
   }
@@ -174,10 +172,6 @@ export class Pool implements ThreadPool, Watched {
       if (slot !== -1) return thread.ring.revoke(slot) !== undefined;
     }
     return false;
-  }
-
-  #wedged(thread: Thread, task: Task, report: KillReport): void {
-    this.#crew.wedged(thread, task, report);
   }
 }
 

@@ -9,7 +9,7 @@ import { receiveMessageOnPort } from "node:worker_threads";
 import type { Failure } from "../jobs/failure.ts";
 import { type Cells, cellsOn, makeCellBuffer, RUNNING } from "./cells.ts";
 import { monotonicMs } from "./clock.ts";
-import { killAll, withDescendants } from "./inspect.ts";
+import { inspectThread, killAll, withDescendants } from "./inspect.ts";
 import type { Ladder } from "./ladder.ts";
 import { outcomeAtExit } from "./outcome.ts";
 import type { Registry } from "./registry.ts";
@@ -17,6 +17,9 @@ import { Ring } from "./ring.ts";
 import type { LogLevel, Outcome, PoolOptions, Task, ThreadInfo } from "./types.ts";
 import * as wire from "./wire.ts";
 import { HostWorker } from "./worker.ts";
+
+/** From terminate to wedged. */
+const WEDGED_AFTER_MS = 1_000;
 
 /** How a thread says that it dies, before it does. */
 export interface Dying {
@@ -30,6 +33,8 @@ export interface ThreadOwner {
   onReady(thread: Thread): void;
   /** It is gone. `unstarted` are to run elsewhere, in this order. */
   onGone(thread: Thread, unstarted: readonly Task[], reason: string): void;
+  /** It was terminated and has not gone: a native call holds it. */
+  onStuck(thread: Thread): void;
   /** Something ended in it: it can take more. */
   onRoom(): void;
 }
@@ -48,6 +53,7 @@ export class Thread {
   /** The body that ran at the last look, and since when as far as looks can tell. */
   running: Task | undefined = undefined;
   runningSinceMs = 0;
+  toldStart = false;
   /** The body that runs has run for long: others should not be put behind it. */
   long = false;
   readonly ring: Ring;
@@ -59,6 +65,7 @@ export class Thread {
   #knownTypes = 0;
   #knownLanes = 0;
   #dying: Dying | undefined = undefined;
+  #stuckTimer: NodeJS.Timeout | undefined = undefined;
 
   constructor(options: PoolOptions, registry: Registry, owner: ThreadOwner) {
     const buffer = makeCellBuffer();
@@ -134,10 +141,30 @@ export class Thread {
   }
 
   terminate(because: string): void {
-    if (this.state === "gone") return;
-    this.leavingBecause ??= because;
-    if (this.state !== "wedged") this.state = "leaving";
+    if (this.state === "gone" || this.state === "leaving" || this.state === "wedged") return;
+    this.leavingBecause = because;
+    this.state = "leaving";
+    this.#stuckTimer = setTimeout(() => this.#owner.onStuck(this), WEDGED_AFTER_MS);
     this.#worker.terminate();
+  }
+
+  /** Tells the body that runs, if one does, that its thread is wedged; its id. */
+  tellWedged(): string | undefined {
+    this.state = "wedged";
+    const slot = this.ring.running();
+    const task = slot === -1 ? undefined : this.ring.at(slot);
+    if (task === undefined) return undefined;
+    this.ladder?.stuck();
+    const bare = {
+      stack: undefined,
+      frames: [],
+      state: { ...inspectThread(this.tid) },
+      children: [],
+      steps: [],
+    };
+    const report = this.ladder?.report() ?? bare;
+    guarded(() => task.wedged?.(report));
+    return task.id;
   }
 
   unref(): void {
@@ -245,6 +272,7 @@ export class Thread {
 
   #exited(code: number, error: Error | undefined): void {
     this.state = "gone";
+    clearTimeout(this.#stuckTimer);
     this.look();
     const unstarted = this.ring.revokeAll();
     const ladder = this.ladder;

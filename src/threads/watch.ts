@@ -77,9 +77,12 @@ export class Watch {
     if (thread.running !== task) {
       thread.running = task;
       thread.runningSinceMs = now;
-      guarded(() =>
-        task.started?.(thread.threadId, Math.round(Date.now() - (started === 0 ? 0 : now - started))),
-      );
+      thread.toldStart = false;
+    }
+    if (started !== 0 && !thread.toldStart) {
+      thread.toldStart = true;
+      const at = Math.round(Date.now() - (now - started));
+      guarded(() => task.started?.(thread.threadId, at));
     }
     const ranMs = now - (started === 0 ? thread.runningSinceMs : started);
     const limitMs = started === 0 ? LOAD_LIMIT_MS : task.maxExecutionTimeMs;

@@ -4,13 +4,9 @@
  * Owns no state. What it throws is already what the failure should say; args that can't be read or don't fit are
  * `InvalidArgs`, which no retry can mend.
  */
+import { BadArgs } from "./failure.ts";
 import type { RunningJob } from "./job.ts";
 import type { LoadedJob } from "./loader.ts";
-
-/** Args that do not fit: the one failure of the host's own that is final. */
-export class BadArgs extends Error {
-  override readonly name = "InvalidArgs";
-}
 
 /** Calls the body; the result is what it returned, a promise or not. */
 export function begin(job: RunningJob, loaded: LoadedJob): unknown {

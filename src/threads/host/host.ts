@@ -8,6 +8,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { readlinkSync } from "node:fs";
+import { inspect } from "node:util";
 import type { MessagePort } from "node:worker_threads";
 import type { Failure } from "../../jobs/failure.ts";
 import { isSnooze } from "../../jobs/signals.ts";
@@ -15,7 +16,7 @@ import { type Cells, cellsOn, DONE, ENDED, MASK, QUEUED, RUNNING, SKIPPED } from
 import { monotonicMs } from "../clock.ts";
 import type { LogLevel } from "../types.ts";
 import * as wire from "../wire.ts";
-import { BadArgs, begin, isThenable } from "./body.ts";
+import { begin, isThenable } from "./body.ts";
 import { connectCalls } from "./calls.ts";
 import { patchConsole } from "./console.ts";
 import { failureOf, plain } from "./failure.ts";
@@ -81,27 +82,30 @@ export class Host {
 
   tellProgress(job: RunningJob, value: unknown): void {
     job.spoke = true;
-    this.#tell([wire.PROGRESS, job.slot, value], job, "a progress value");
+    try {
+      this.#port.postMessage([wire.PROGRESS, job.slot, value]);
+    } catch (error) {
+      this.#log(job, "warn", `a progress value cannot be cloned: ${(error as Error).message}`, undefined);
+    }
   }
 
   tellLog(job: RunningJob, level: LogLevel, text: string, data: unknown): void {
     job.spoke = true;
-    this.#tell([wire.LOG, job.slot, level, String(text), data], job, "the data of a log line");
+    try {
+      this.#log(job, level, String(text), data);
+    } catch {
+      this.#log(job, level, String(text), inspect(data, { depth: 4, maxStringLength: 1_024 }));
+    }
+  }
+
+  #log(job: RunningJob, level: LogLevel, text: string, data: unknown): void {
+    this.#port.postMessage([wire.LOG, job.slot, level, text, data]);
   }
 
   tellDying(failure: Failure, children: readonly number[]): void {
     const job = this.#scope.getStore() ?? this.#current;
     const slot = job === undefined || job.ended ? -1 : job.slot;
     this.#port.postMessage([wire.DYING, slot, failure, job?.id, children]);
-  }
-
-  #tell(message: readonly unknown[], job: RunningJob, what: string): void {
-    try {
-      this.#port.postMessage(message);
-    } catch (error) {
-      const text = `${what} cannot be cloned: ${(error as Error).message}`;
-      this.#port.postMessage([wire.LOG, job.slot, "warn", text, undefined]);
-    }
   }
 
   #receive(message: Batch): void {
@@ -212,6 +216,8 @@ export class Host {
   }
 
   #loaded(job: RunningJob, loaded: LoadedJob): boolean {
+    // Told to end while its module was loading: it need not begin.
+    if (job.isCancelled()) return this.#fail(job, new Error("told to end before it began"));
     this.#now = job.startMs = this.cells.start[job.slot] = monotonicMs();
     return this.#perform(job, loaded);
   }
@@ -246,9 +252,7 @@ export class Host {
   #fail(job: RunningJob, error: unknown): boolean {
     if (job.ended) return false;
     if (isSnooze(error)) return this.#end(job, [wire.SNOOZED, job.slot, error.delayMs]);
-    const failure = failureOf(error);
-    const final = failure.final || error instanceof BadArgs;
-    return this.#end(job, [wire.FAILED, job.slot, { ...failure, final }]);
+    return this.#end(job, [wire.FAILED, job.slot, failureOf(error)]);
   }
 
   /** Always true, so that callers can go on with the next job in one expression. */

@@ -71,7 +71,7 @@ export class Loader {
 
   #keep(type: number, module: unknown): LoadedJob {
     const name = this.#names[type];
-    const job = defaultExport(module);
+    const job = exportNamed(module, name ?? "");
     if (!isJob(job))
       throw new LoadProblem("UnknownJob", `${this.#urls[type]} has no job as its default export (defineJob)`);
     if (job.name !== name)
@@ -87,6 +87,14 @@ export function defaultExport(module: unknown): unknown {
   const inner = (module as { default?: unknown } | null | undefined)?.default;
   if (isJob(inner)) return inner;
   return (inner as { default?: unknown } | null | undefined)?.default ?? inner;
+}
+
+/** The default export; else whichever export is the job of this name (a definition may be any export). */
+function exportNamed(module: unknown, name: string): unknown {
+  const main = defaultExport(module);
+  if (isJob(main) && main.name === name) return main;
+  const others = typeof module === "object" && module !== null ? Object.values(module) : [];
+  return others.find((other) => isJob(other) && other.name === name) ?? main;
 }
 
 /** By shape: a module may have loaded another copy of this package. */

@@ -1,0 +1,224 @@
+/** Where tasks go: batches, taking back, moving, spares, kills in a row, starting and stopping. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { completed, failed, startPool, TestPool } from "./support.ts";
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), "spillway-threads-"));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+test("jobs of one thread run in the order they were given, across batches and full rings", async () => {
+  const pool = await startPool();
+  const echo = pool.type("echo");
+  const ends: number[] = [];
+  const given = Array.from({ length: 3_000 }, (_, n) => {
+    const one = pool.give(echo, n);
+    one.outcome.then(() => ends.push(n));
+    return one.outcome;
+  });
+  const outcomes = await Promise.all(given);
+  expect(
+    outcomes.map((one) => (one.kind === "completed" ? (one.value as { args: number }).args : -1)),
+  ).toEqual(Array.from({ length: 3_000 }, (_, n) => n));
+  expect(ends).toEqual(ends.toSorted((a, b) => a - b));
+});
+
+test("no outcome comes from within give, revoke or abort", async () => {
+  const pool = await startPool();
+  const noop = pool.type("noop");
+  let inside = true;
+  const ends: boolean[] = [];
+  const note = { ended: () => ends.push(inside) };
+  const first = pool.task(noop, null, note);
+  const second = pool.task(noop, null, note);
+  const third = pool.task(noop, null, note);
+  for (const { task } of [first, second, third]) pool.pool.give(task);
+  pool.pool.revoke(second.task);
+  pool.pool.abort(third.task, "cancel");
+  inside = false;
+  await pool.run(noop);
+  expect(ends).toEqual([false, false, false]);
+});
+
+test("a task can be taken back until it starts, and then never runs", async () => {
+  const pool = await startPool();
+  const path = join(folder(), "gate");
+  const lines = join(folder(), "lines");
+  const gate = pool.give(pool.type("gate"), { path });
+  const counts = pool.type("counts");
+  const kept = pool.give(counts, { path: lines, mark: "kept" });
+  const revoked = pool.give(counts, { path: lines, mark: "revoked" });
+  const cancelled = pool.give(counts, { path: lines, mark: "cancelled" });
+  await gate.started;
+  expect(pool.pool.revoke(gate.task)).toBe(false);
+  expect(pool.pool.revoke(revoked.task)).toBe(true);
+  expect(pool.pool.revoke(revoked.task)).toBe(false);
+  pool.pool.abort(cancelled.task, "cancel");
+  expect(await revoked.outcome).toEqual({ kind: "returned" });
+  expect(await cancelled.outcome).toEqual({ kind: "aborted", reason: "cancel", report: undefined });
+  writeFileSync(path, "");
+  expect(await kept.outcome).toEqual(completed(undefined));
+  expect(readFileSync(lines, "utf8")).toBe("kept\n");
+});
+
+test("jobs behind a long body move to a thread that has nothing to do", async () => {
+  const pool = await startPool({ threads: 2 });
+  const path = join(folder(), "gate");
+  const gate = pool.type("gate");
+  const echo = pool.type("echo");
+  // Both threads blocked; then one gate opens, and all that waited behind the other runs there.
+  const other = join(folder(), "other");
+  const long = pool.give(gate, { path });
+  const short = pool.give(gate, { path: other });
+  await Promise.all([long.started, short.started]);
+  const behind = Array.from({ length: 40 }, (_, n) => pool.give(echo, n));
+  expect(pool.pool.threads.map((thread) => thread.queued)).toEqual([20, 20]);
+  writeFileSync(other, "");
+  const outcomes = await Promise.all(behind.map((one) => one.outcome));
+  expect(outcomes.every((one) => one.kind === "completed")).toBe(true);
+  expect(behind.every((one) => one.ends === 1)).toBe(true);
+  expect(long.ends).toBe(0);
+  writeFileSync(path, "");
+  expect(await long.outcome).toEqual(completed(undefined));
+});
+
+test("a new job is not put behind a long body when another thread is free of one", async () => {
+  const pool = await startPool({ threads: 2 });
+  const path = join(folder(), "gate");
+  const gate = pool.give(pool.type("gate"), { path });
+  const blocked = await gate.started;
+  const given = Array.from({ length: 10 }, () => pool.give(pool.type("noop")));
+  const queued = pool.pool.threads.find((thread) => thread.threadId === blocked)?.queued;
+  expect(queued).toBe(0);
+  await Promise.all(given.map((one) => one.outcome));
+  writeFileSync(path, "");
+  await gate.outcome;
+});
+
+test("completions without a value are told while a later body blocks the thread", async () => {
+  const pool = await startPool();
+  const path = join(folder(), "gate");
+  const before = Array.from({ length: 5 }, () => pool.give(pool.type("noop")));
+  const gate = pool.give(pool.type("gate"), { path });
+  await Promise.all(before.map((one) => one.outcome));
+  expect(gate.ends).toBe(0);
+  writeFileSync(path, "");
+  expect(await gate.outcome).toEqual(completed(undefined));
+});
+
+test("after a kill the spare takes the slot, and another spare is built", async () => {
+  const pool = await startPool({ spares: 1 });
+  if (!pool.pool.threads.some((thread) => thread.state === "spare")) await pool.event("thread.started");
+  const spare = pool.pool.threads.find((thread) => thread.state === "spare")?.threadId;
+  const rebuilt = pool.event("thread.started");
+  await pool.run(pool.type("hangs"), { way: "loop" }, { maxExecutionTimeMs: 20 });
+  expect(pool.pool.threads).toMatchObject([{ threadId: spare, state: "idle" }]);
+  const { threadId } = await rebuilt;
+  expect(pool.pool.threads).toMatchObject([{ threadId: spare }, { threadId, state: "spare" }]);
+});
+
+test("100 kills in batches: the culprit is named each time, nothing is lost or run twice", async () => {
+  const pool = await startPool({ threads: 2, spares: 2 });
+  const counts = pool.type("counts");
+  const path = join(folder(), "lines");
+  writeFileSync(path, "");
+  const expected: string[] = [];
+  for (let round = 0; round < 100; round++) {
+    const size = 2 + ((round * 7) % 40);
+    const culprit = (round * 13) % size;
+    const batch = Array.from({ length: size }, (_, n) => {
+      const mark = `${round}/${n}`;
+      expected.push(mark);
+      const spin = n === culprit;
+      return pool.give(counts, { path, mark, spin }, { maxExecutionTimeMs: spin ? 1 : 0 });
+    });
+    const outcomes = await Promise.all(batch.map((one) => one.outcome));
+    for (const [n, outcome] of outcomes.entries()) {
+      if (n === culprit) expect(outcome).toEqual(failed({ kind: "timeout" }));
+      else expect(outcome).toEqual(completed(undefined));
+    }
+    expect(batch.every((one) => one.ends === 1)).toBe(true);
+  }
+  expect(readFileSync(path, "utf8").trim().split("\n").sort()).toEqual(expected.sort());
+  while (pool.pool.threads.length < 4) await pool.event("thread.started");
+  expect(pool.events.filter((event) => event.type === "thread.ended").length).toBe(100);
+});
+
+test("jobs given before the start, and more than all threads can hold, run", async () => {
+  const pool = new TestPool({ threads: 2 });
+  const noop = pool.type("noop");
+  const given = Array.from({ length: 2_500 }, () => pool.give(noop));
+  await pool.pool.start();
+  const outcomes = await Promise.all(given.map((one) => one.outcome));
+  expect(outcomes.every((one) => one.kind === "completed")).toBe(true);
+  await pool.pool.stop();
+});
+
+test("threads that die before they are ready reject the start with the reason", async () => {
+  const pool = new TestPool({ resourceLimits: { maxOldGenerationSizeMb: 1, maxYoungGenerationSizeMb: 1 } });
+  await expect(pool.pool.start()).rejects.toMatchObject({
+    code: "ThreadsUnavailable",
+    reason: expect.stringContaining("memory"),
+  });
+  expect(pool.events).toContainEqual(expect.objectContaining({ type: "threads.failing", failures: 5 }));
+  await pool.pool.stop();
+});
+
+test("a task of a type that was never registered is refused at once", async () => {
+  const pool = await startPool();
+  expect(() => pool.give(99)).toThrow("never registered");
+});
+
+test("heaps tells what each thread uses", async () => {
+  const pool = await startPool({ threads: 2 });
+  const heaps = await pool.pool.heaps();
+  expect(heaps.length).toBe(2);
+  for (const { heapBytes } of heaps) expect(heapBytes).toBeGreaterThan(1_000_000);
+});
+
+test("stop aborts what runs, returns what has not started, and leaves nothing behind", async () => {
+  const before = resources();
+  const pool = new TestPool({ threads: 2, spares: 1 });
+  await pool.pool.start();
+  const running = [1, 2].map(() => pool.give(pool.type("hangs"), { way: "never" }));
+  await Promise.all(running.map((one) => one.started));
+  const waiting = Array.from({ length: 10 }, () => pool.give(pool.type("noop")));
+  const stopped = pool.pool.stop();
+  const late = pool.give(pool.type("noop"));
+  expect(await stopped).toEqual([]);
+  expect(await pool.pool.stop()).toEqual([]);
+  for (const one of running) {
+    expect(await one.outcome).toMatchObject({ kind: "aborted", reason: "shutdown", report: {} });
+  }
+  for (const one of [...waiting, late]) expect(await one.outcome).toEqual({ kind: "returned" });
+  expect(pool.pool.threads).toEqual([]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(resources()).toEqual(before);
+});
+
+test("a pool that is stopped while it starts leaves nothing behind", async () => {
+  const before = resources();
+  const pool = new TestPool({ threads: 2 });
+  const started = pool.pool.start();
+  await pool.pool.stop();
+  await expect(started).rejects.toMatchObject({ code: "ThreadsUnavailable" });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(resources()).toEqual(before);
+});
+
+test("a pool that was never started stops", async () => {
+  const pool = new TestPool();
+  const given = pool.give(pool.type("noop"));
+  expect(await pool.pool.stop()).toEqual([]);
+  expect(await given.outcome).toEqual({ kind: "returned" });
+});
+
+/** What keeps this process alive, but for what the test runner itself does at any moment. */
+function resources(): string[] {
+  const own = ["MessagePort", "Worker", "Timeout", "Immediate"];
+  return process.getActiveResourcesInfo().filter((name) => own.includes(name));
+}
