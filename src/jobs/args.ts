@@ -46,14 +46,18 @@ export function validateArgs<Out>(
   schema: StandardSchemaV1<unknown, Out>,
   argsText: string,
 ): Out | Promise<Out> {
-  let result: StandardSchemaV1.Result<Out> | Promise<StandardSchemaV1.Result<Out>>;
+  let result: StandardSchemaV1.Result<Out> | PromiseLike<StandardSchemaV1.Result<Out>>;
   try {
     result = schema["~standard"].validate(parseArgs(argsText));
   } catch (cause) {
     throw schemaThrew(job, cause);
   }
-  if (!(result instanceof Promise)) return outputOf(job, result);
-  return result.then(
+  if (typeof result !== "object" || result === null) {
+    throw schemaThrew(job, new TypeError("it answered with no result"));
+  }
+  if (!("then" in result)) return outputOf(job, result);
+  // A library's own thenable, or a promise of another realm, becomes one of ours.
+  return Promise.resolve(result).then(
     (settled) => outputOf(job, settled),
     (cause: unknown) => {
       throw schemaThrew(job, cause);

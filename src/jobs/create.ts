@@ -7,11 +7,13 @@
  */
 import { encodeArgs, parseArgs, validateArgs } from "./args.ts";
 import { encodeEnvelope } from "./codec.ts";
-import type { JobDefinition, KeyOf, TextOf } from "./definition.ts";
+import { isJobDefinition, type JobDefinition, type KeyOf, type TextOf } from "./definition.ts";
 import { Envelope } from "./envelope.ts";
 import { InvalidArgs, InvalidJob, PayloadTooLarge } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { checkId, checkKey, checkName } from "./names.ts";
+
+const NOT_DEFINED = "expected a definition made by defineJob; import the job's module, or give its name.";
 
 export interface CreateOptions {
   /** The job's id; default a new one. */
@@ -35,9 +37,9 @@ export class Prepared {
 }
 
 /** A checked, frozen job; may be enqueued as it is, on any runtime. */
-export class Job<In = unknown> extends Prepared {
-  /** The definition's name for the result's type; none at run time. */
-  declare readonly "~in"?: In;
+export class Job<In = unknown, Result = unknown> extends Prepared {
+  /** Carries the types to `enqueue` and `result()`; there is nothing at run time. */
+  declare readonly "~types"?: { readonly input: In; readonly result: Result };
   /** What the wire will carry, read back; frozen all the way down. */
   readonly args: unknown;
   constructor(from: Prepared) {
@@ -65,7 +67,7 @@ export function createJob<In, Args, Result>(
   ...[args, options]: undefined extends In
     ? [args?: In, options?: CreateOptions]
     : [args: In, options?: CreateOptions]
-): Job<In> {
+): Job<In, Result> {
   const prepared = prepare(definition, args, options);
   if (!(prepared instanceof Promise)) return new Job(prepared);
   prepared.catch(() => {});
@@ -79,15 +81,27 @@ export function prepare<In, Args, Result>(
   args: unknown,
   options?: CreateOptions,
 ): Prepared | Promise<Prepared> {
+  if (!isJobDefinition(definition)) throw new InvalidJob("?", NOT_DEFINED);
   const argsText = encodeArgs(definition.name, args);
   const limit = options?.payloadLimitBytes;
-  if (limit !== undefined) checkSize(definition.name, argsText, limit);
+  if (limit !== undefined) checkPayload(definition.name, argsText, limit);
   const id = options?.id === undefined ? newId() : givenId(definition.name, options.id);
   const schema = definition.args;
   if (schema === undefined) return finish(definition, args as Args, argsText, id);
   const output = validateArgs(definition.name, schema, argsText);
   if (!(output instanceof Promise)) return finish(definition, output, argsText, id);
   return output.then((late) => finish(definition, late, argsText, id));
+}
+
+/**
+ * For a job that was created elsewhere, under another limit or none. A UTF-16 unit has at most three bytes, so most
+ * texts need no count.
+ * @throws PayloadTooLarge
+ */
+export function checkPayload(job: string, argsText: string, limitBytes: number): void {
+  if (argsText.length * 3 <= limitBytes) return;
+  const bytes = Buffer.byteLength(argsText);
+  if (bytes > limitBytes) throw new PayloadTooLarge(job, bytes, limitBytes);
 }
 
 /** What only the enqueuing side knows. */
@@ -148,13 +162,6 @@ function finish<In, Args, Result>(
     executionKey === undefined ? undefined : keyOf(name, "executionKey", executionKey, args),
     maxExecutionTimeMs,
   );
-}
-
-/** A character has at most three bytes a UTF-16 unit, so most texts need no count. */
-function checkSize(job: string, argsText: string, limitBytes: number): void {
-  if (argsText.length * 3 <= limitBytes) return;
-  const bytes = Buffer.byteLength(argsText);
-  if (bytes > limitBytes) throw new PayloadTooLarge(job, bytes, limitBytes);
 }
 
 function givenId(job: string, id: string): string {

@@ -112,3 +112,8 @@ test("a schema whose promise rejects is a refusal too", async () => {
   await expect(validateArgs("resize", schema, "1")).rejects.toThrow(InvalidArgs);
   await expect(validateArgs("resize", schema, "1")).rejects.toThrow("late boom");
 });
+
+test("a schema that answers with nothing is a refusal", () => {
+  const schema = schemaOf(() => undefined as never);
+  expect(() => validateArgs("resize", schema, "1")).toThrow("it answered with no result");
+});

@@ -2,7 +2,15 @@
 import { expect, expectTypeOf, test } from "vitest";
 import { z } from "zod";
 import { decodeEnvelope } from "../../src/jobs/codec.ts";
-import { createJob, encodeJob, envelopeOf, type Job, Prepared, prepare } from "../../src/jobs/create.ts";
+import {
+  checkPayload,
+  createJob,
+  encodeJob,
+  envelopeOf,
+  type Job,
+  Prepared,
+  prepare,
+} from "../../src/jobs/create.ts";
 import { defineJob } from "../../src/jobs/definition.ts";
 import { Envelope } from "../../src/jobs/envelope.ts";
 import { InvalidArgs, InvalidJob, PayloadTooLarge } from "../../src/jobs/errors.ts";
@@ -36,7 +44,7 @@ test("a job has its id, its keys, its queue and its args", () => {
     maxExecutionTimeMs: 30_000,
   });
   expect(job.id).toMatch(/^[-0-9A-Z_a-z]{27}$/);
-  expectTypeOf(job).toEqualTypeOf<Job<{ id: number }>>();
+  expectTypeOf(job).toEqualTypeOf<Job<{ id: number }, number>>();
 });
 
 test("a key function may say that there is no key", () => {
@@ -182,4 +190,28 @@ test("args may be left out where the schema or perform takes none", () => {
   expect(createJob(tick)).toMatchObject({ args: undefined, argsText: "null" });
   // @ts-expect-error resize has args
   expect(() => createJob(resize)).toThrow(InvalidArgs);
+});
+
+test("what is no definition is refused before anything is made of it", () => {
+  const lookalike = { name: "resize", queue: "default", perform: () => 1 };
+  for (const wrong of [undefined, "resize", {}, lookalike]) {
+    expect(() => createJob(wrong as unknown as typeof plain, 1)).toThrow("made by defineJob");
+  }
+});
+
+test("a job that was created elsewhere can be held against a limit", () => {
+  expect(() => checkPayload("resize", "x".repeat(101), 100)).toThrow(PayloadTooLarge);
+  expect(() => checkPayload("resize", "é".repeat(51), 100)).toThrow("are 102 bytes");
+  checkPayload("resize", "é".repeat(50), 100);
+});
+
+test("a schema may answer with a thenable of its own", async () => {
+  const validate = (value: unknown) =>
+    // biome-ignore lint/suspicious/noThenProperty: the thenable is what is tested
+    ({ then: (done: (result: unknown) => void) => done({ value: [value] }) }) as never;
+  const args = { "~standard": { version: 1, vendor: "t", validate } } as const;
+  const job = defineJob({ name: "thenable", args, queueKey: (out) => `${out}`, perform: () => 1 });
+  const prepared = prepare(job, 5);
+  expect(prepared).toBeInstanceOf(Promise);
+  expect(await prepared).toMatchObject({ queueKey: "5" });
 });
