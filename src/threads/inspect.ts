@@ -20,6 +20,8 @@ export interface ThreadState {
   readonly doing?: string;
 }
 
+const MS_A_TICK = 10;
+
 const CALLS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   x64: {
     0: "read",
@@ -65,6 +67,25 @@ export function inspectThread(tid: number): ThreadState {
 /** Whether the thread only waits for events: then there is no stack to capture. */
 export function isIdle(state: ThreadState): boolean {
   return state.state === "S" && (callName(state.syscall) === "epoll" || state.wchan === "ep_poll");
+}
+
+/** Tells a thread that does not answer from one that the busy machine does not run. */
+export class CpuShare {
+  readonly #tid: number;
+  readonly #startMs = performance.now();
+  readonly #startTicks: number;
+
+  constructor(tid: number) {
+    this.#tid = tid;
+    this.#startTicks = inspectThread(tid).cpuTicks ?? 0;
+  }
+
+  /** It wants to run and has had less than four fifths of a CPU since; false where that can't be read. */
+  starved(): boolean {
+    const { state, cpuTicks = 0 } = inspectThread(this.#tid);
+    const ms = performance.now() - this.#startMs;
+    return state === "R" && (cpuTicks - this.#startTicks) * MS_A_TICK < ms * 0.8;
+  }
 }
 
 /** Processes started by the thread, and theirs, deepest last. */

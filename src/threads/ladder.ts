@@ -8,11 +8,11 @@
 import type { Frame, KillReport, KillStep } from "../jobs/failure.ts";
 import { captureStack } from "./capture.ts";
 import { CANCEL_REASONS } from "./cells.ts";
-import { childrenOf, inspectThread, isIdle, killAll, type ThreadState } from "./inspect.ts";
+import { CpuShare, childrenOf, inspectThread, isIdle, killAll, type ThreadState } from "./inspect.ts";
 import type { Thread } from "./thread.ts";
 import type { AbortReason, Outcome, Task } from "./types.ts";
 
-/** A thread that is told to end and has not answered for this long gets no more grace. */
+/** A thread that is told to end and has not answered for this long, though it could run, gets no more grace. */
 const SILENT_AFTER_MS = 100;
 
 export interface LadderOptions {
@@ -30,6 +30,7 @@ export class Ladder {
   #state: ThreadState = {};
   #frames: readonly Frame[] = [];
   #children: readonly number[] = [];
+  readonly #cpu: CpuShare;
   #timer: NodeJS.Timeout | undefined = undefined;
   #killing = false;
   #alive = false;
@@ -43,6 +44,7 @@ export class Ladder {
     readonly options: LadderOptions,
   ) {
     this.#graceMs = options.graceMs;
+    this.#cpu = new CpuShare(thread.tid);
   }
 
   start(): void {
@@ -119,10 +121,14 @@ export class Ladder {
 
   /** Neither the event loop nor the body has seen the signal: nobody there will use the grace. */
   #silentOrWait(): void {
-    const seen = this.#alive || (this.thread.cells.cancel[this.slot] ?? 0) < 0;
-    if (!seen) return void this.#kill(`cut short: no answer within ${SILENT_AFTER_MS} ms`);
+    // What it answered may lie on the port still.
+    this.thread.look();
+    if (this.#over) return;
     const left = this.#graceMs - (performance.now() - this.#startedMs);
-    this.#later(left, () => void this.#kill("over"));
+    const seen = this.#alive || (this.thread.cells.cancel[this.slot] ?? 0) < 0;
+    if (seen || left <= 0) this.#later(left, () => void this.#kill("over"));
+    else if (this.#cpu.starved()) this.#later(Math.min(left, SILENT_AFTER_MS), () => this.#silentOrWait());
+    else void this.#kill(`cut short: no answer within ${SILENT_AFTER_MS} ms`);
   }
 
   #later(ms: number, then: () => void): void {
@@ -151,7 +157,7 @@ export class Ladder {
   async #capture(): Promise<void> {
     if (!this.options.captureStack) return this.#step("capture", "switched off");
     if (isIdle(this.#state)) return this.#step("capture", "nothing runs: the body waits for something");
-    const { frames, outcome } = await captureStack(this.thread.threadId);
+    const { frames, outcome } = await captureStack(this.thread.threadId, this.thread.tid);
     this.#frames = frames;
     this.#step("capture", outcome);
   }

@@ -84,7 +84,7 @@ test("a native call is wedged: the slot is replaced, the job is settled when the
   const pool = await startPool();
   const noop = pool.type("noop");
   const limit = { maxExecutionTimeMs: 20 };
-  const given = pool.give(pool.type("hangs"), { way: "native", iterations: 4_000_000 }, limit);
+  const given = pool.give(pool.type("hangs"), { way: "native", iterations: 1_500_000 }, limit);
   expect(await given.wedged).toMatchObject({ state: { doing: expect.any(String) } });
   expect(given.ends).toBe(0);
   expect(pool.pool.threads).toContainEqual(
@@ -101,7 +101,7 @@ test("a native call is wedged: the slot is replaced, the job is settled when the
 test("stop names the job in a wedged thread and does not wait for it; more than maxWedged is an event", async () => {
   const pool = await startPool({ maxWedged: 0 });
   const limit = { maxExecutionTimeMs: 20 };
-  const given = pool.give(pool.type("hangs"), { way: "native", iterations: 4_000_000 }, limit);
+  const given = pool.give(pool.type("hangs"), { way: "native", iterations: 1_500_000 }, limit);
   const over = pool.event("threads.wedged-limit");
   await given.wedged;
   expect(await over).toEqual({ type: "threads.wedged-limit", wedged: 1 });

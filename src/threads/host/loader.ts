@@ -83,10 +83,13 @@ export class Loader {
 
 /** The default export, also of a CommonJS module, and of one that TypeScript compiled to CommonJS. */
 export function defaultExport(module: unknown): unknown {
-  if (isJob(module)) return module;
-  const inner = (module as { default?: unknown } | null | undefined)?.default;
-  if (isJob(inner)) return inner;
-  return (inner as { default?: unknown } | null | undefined)?.default ?? inner;
+  const inner = defaultOf(module);
+  for (const one of [inner, defaultOf(inner), module]) if (isJob(one)) return one;
+  return inner;
+}
+
+function defaultOf(module: unknown): unknown {
+  return (module as { default?: unknown } | null | undefined)?.default;
 }
 
 /** The default export; else whichever export is the job of this name (a definition may be any export). */
