@@ -24,6 +24,7 @@ import type { BrokerContext } from "../broker/factory.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { DuplicateJob } from "../jobs/errors.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
+import { requeued } from "../jobs/retry.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Clock } from "../kernel/types.ts";
 import { DueHeap } from "./due-heap.ts";
@@ -31,7 +32,6 @@ import { DueTimer } from "./due-timer.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { Marks } from "./marks.ts";
 import { MemoryJob, MemoryLane } from "./memory-lane.ts";
-import { requeued } from "./requeued.ts";
 import { Handed, Pump } from "./subscription.ts";
 
 const DONE: Promise<undefined> = Promise.resolve(undefined);

@@ -1,0 +1,173 @@
+/**
+ * One queue of the embedded broker as main sees it: what is in memory of it, and what the store last said of it.
+ *
+ * Owns the list of jobs that are ready to be handed out and the list of those that were. A place beyond the durable
+ * frontier is not handed out, so that after a crash what may have run is known. Dies with the connection: `reset`
+ * makes every delivery void, the store has all of it.
+ */
+import type { QueueCounts, QueueRef } from "../broker/contract.ts";
+import type { Envelope } from "../jobs/envelope.ts";
+import { type Linked, OrderedList } from "./ordered-list.ts";
+import { FRONTIER_AHEAD } from "./store/schema.ts";
+import { type Consumer, Handed, Outlet, type Pump, type Source } from "./subscription.ts";
+import { READ_BELOW } from "./tuning.ts";
+
+/** A job of the store that is in memory. */
+export class Row implements Linked<Row> {
+  before: Row | undefined = undefined;
+  behind: Row | undefined = undefined;
+  handed: Handed<Row> | undefined = undefined;
+  constructor(
+    readonly lane: EmbeddedLane,
+    readonly rid: number,
+    public ord: number,
+    readonly envelope: Envelope,
+    /** Of its text; what is kept in memory is bounded by the sum. */
+    readonly characters: number,
+    /** It has a row in `bodies`. */
+    readonly big: boolean,
+    readonly crashes: number,
+    readonly suspect: boolean,
+    public redelivered: boolean,
+  ) {}
+}
+
+/** What a lane asks of the commits. */
+export interface Needs {
+  /** Jobs are wanted from the store; `now` = nobody has anything to do until they are here. */
+  read(lane: EmbeddedLane, now: boolean): void;
+  /** The durable frontier is to be moved with the next commit, or by one at once. */
+  frontier(lane: EmbeddedLane, now: boolean): void;
+  /** Characters kept in memory, of all lanes. */
+  keep(characters: number): void;
+}
+
+export class EmbeddedLane implements Source<Row> {
+  readonly outlet: Outlet<Row>;
+  readonly ready = new OrderedList<Row>();
+  readonly handed = new OrderedList<Row>();
+  /** As the store has them; `available` includes what is handed out or about to end. */
+  available = 0;
+  scheduled = 0;
+  buried = 0;
+  next = 0;
+  frontier = -1;
+  paused = false;
+  /** Settled, and its commit is not known yet. */
+  ending = 0;
+  /** The place up to which the store was read; nothing is behind it when `atEnd`. */
+  cursor = -1;
+  atEnd = false;
+  /** Rows below this `rid` are being purged; nothing is read meanwhile. */
+  purging: number | undefined;
+  suspectUpTo = -1;
+  redeliveredUpTo = -1;
+
+  constructor(
+    readonly number: number,
+    readonly ref: QueueRef,
+    pump: Pump,
+    readonly needs: Needs,
+  ) {
+    this.outlet = new Outlet(this, pump);
+  }
+
+  take(): Row | undefined {
+    if (this.paused) return undefined;
+    const row = this.ready.head;
+    if (!this.atEnd && this.ready.size < READ_BELOW) this.needs.read(this, row === undefined);
+    if (row === undefined) return undefined;
+    if (row.ord > this.frontier) {
+      this.needs.frontier(this, true);
+      return undefined;
+    }
+    if (row.ord + FRONTIER_AHEAD / 2 > this.frontier) this.needs.frontier(this, false);
+    this.ready.remove(row);
+    this.needs.keep(-row.characters);
+    this.handed.push(row);
+    return row;
+  }
+
+  handOver(row: Row, to: Consumer<Row>): Handed<Row> {
+    const suspect =
+      row.suspect || row.crashes > 0 ? { crashes: row.crashes, alone: row.crashes > 0 } : undefined;
+    row.handed = new Handed<Row>(row, row.envelope, row.redelivered, suspect, to);
+    row.redelivered = true;
+    return row.handed;
+  }
+
+  /** The next place that is to be handed out, and as many as there is room for: that far the frontier must be. */
+  get wantedFrontier(): number {
+    const first = this.ready.head?.ord ?? this.next;
+    return first + this.outlet.room;
+  }
+
+  add(row: Row): void {
+    this.ready.push(row);
+    this.cursor = row.ord;
+    this.needs.keep(row.characters);
+  }
+
+  /** A delivery is over; its row is about to end or to move. */
+  ends(row: Row): void {
+    this.handed.remove(row);
+    row.handed = undefined;
+    this.ending += 1;
+  }
+
+  putBack(row: Row): void {
+    this.handed.remove(row);
+    row.handed = undefined;
+    this.ready.insert(row);
+    this.needs.keep(row.characters);
+  }
+
+  /** Takes a row out of the ready list; `false` when it is not there. */
+  drop(rid: number): boolean {
+    for (const row of this.ready) {
+      if (row.rid === rid) {
+        this.#forget(row);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Everything older than `below` is about to be purged. */
+  dropBelow(below: number): void {
+    for (const row of [...this.ready]) if (row.rid < below) this.#forget(row);
+  }
+
+  isHanded(rid: number): boolean {
+    for (const row of this.handed) if (row.rid === rid) return true;
+    return false;
+  }
+
+  counts(): QueueCounts {
+    return {
+      available: this.available - this.outlet.unsettled - this.ending,
+      scheduled: this.scheduled,
+      buried: this.buried,
+      unsettled: this.outlet.unsettled,
+      paused: this.paused,
+    };
+  }
+
+  /** The store is gone: nothing is in memory any more, and what was handed out comes again. */
+  reset(): void {
+    for (const row of this.ready) this.needs.keep(-row.characters);
+    this.outlet.reset([...this.handed].flatMap((row) => row.handed ?? []));
+    this.ready.clear();
+    this.handed.clear();
+    this.ending = 0;
+    this.cursor = -1;
+    this.atEnd = false;
+    this.purging = undefined;
+    this.redeliveredUpTo = this.frontier;
+  }
+
+  #forget(row: Row): void {
+    this.ready.remove(row);
+    this.needs.keep(-row.characters);
+  }
+}

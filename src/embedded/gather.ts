@@ -1,0 +1,183 @@
+/**
+ * A batch: everything that waits for one commit, and who waits for it.
+ *
+ * Owns the columns that go to the store thread and the promises that its answer settles; all enqueues of a batch
+ * share one promise, all other durable changes another. A batch that fails is taken apart by the pipeline.
+ */
+import type { Refusals } from "../broker/contract.ts";
+import { encodeEnvelope } from "../jobs/codec.ts";
+import type { Envelope } from "../jobs/envelope.ts";
+import type { EmbeddedLane, Row } from "./embedded-lane.ts";
+import type { Chore, Move, Read, Work } from "./store/protocol.ts";
+import { AVAILABLE, SCHEDULED } from "./store/schema.ts";
+import { BATCH_CHARACTERS, BATCH_JOBS } from "./tuning.ts";
+
+export class Deferred<T> {
+  resolve: (value: T) => void = () => undefined;
+  reject: (error: Error) => void = () => undefined;
+  readonly promise = new Promise<T>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+}
+
+/** A chore is made when it is sent: what a purge must spare is known only then. */
+export interface PendingChore {
+  readonly make: () => Chore;
+  readonly answer: Deferred<unknown>;
+}
+
+export interface PendingRead {
+  readonly read: Read;
+  readonly answer: Deferred<unknown>;
+}
+
+export class Batch {
+  readonly envelopes: Envelope[] = [];
+  readonly lanes: EmbeddedLane[] = [];
+  /** When each is due; 0 = at once. */
+  readonly dues: number[] = [];
+  readonly bodies: string[] = [];
+  readonly rids: number[] = [];
+  /** The place of each; known when the batch is sent. */
+  ords: number[] = [];
+  readonly ended: number[] = [];
+  readonly big: number[] = [];
+  readonly stopped: number[] = [];
+  readonly moves: Move[] = [];
+  readonly chores: PendingChore[] = [];
+  readonly reads: PendingRead[] = [];
+  /** Called when the batch is durable. */
+  readonly after: (() => void)[] = [];
+  #keyed = false;
+  #characters = 0;
+  #publishing: Deferred<Refusals | undefined> | undefined;
+  #durable: Deferred<void> | undefined;
+
+  get full(): boolean {
+    return this.envelopes.length >= BATCH_JOBS || this.#characters >= BATCH_CHARACTERS;
+  }
+
+  get empty(): boolean {
+    const lists = [this.envelopes, this.ended, this.stopped, this.moves, this.chores, this.reads];
+    return lists.every((list) => list.length === 0);
+  }
+
+  /** `dueAt` 0 = available at once. */
+  publish(lane: EmbeddedLane, envelope: Envelope, dueAt: number, rid: number): Promise<Refusals | undefined> {
+    const body = encodeEnvelope(envelope);
+    this.envelopes.push(envelope);
+    this.lanes.push(lane);
+    this.dues.push(dueAt);
+    this.rids.push(rid);
+    this.bodies.push(body);
+    this.#characters += body.length;
+    if (envelope.queueKey !== undefined) this.#keyed = true;
+    this.#publishing ??= new Deferred();
+    return this.#publishing.promise;
+  }
+
+  /** Resolves with the commit. */
+  get durable(): Promise<void> {
+    this.#durable ??= new Deferred();
+    return this.#durable.promise;
+  }
+
+  end(row: Row): void {
+    this.ended.push(row.rid, row.lane.number);
+    if (row.big) this.big.push(row.rid);
+  }
+
+  published(refusals: Refusals | undefined): void {
+    this.#publishing?.resolve(refusals);
+    this.#publishing = undefined;
+  }
+
+  notPublished(error: Error): void {
+    this.#publishing?.reject(error);
+    this.#publishing = undefined;
+  }
+
+  committed(): void {
+    this.#durable?.resolve();
+    for (const after of this.after) after();
+  }
+
+  failed(error: Error): void {
+    this.notPublished(error);
+    this.#durable?.reject(error);
+    this.#refuse(error);
+  }
+
+  /** Chores and reads, whose outcome nobody asks twice for. */
+  #refuse(error: Error): void {
+    for (const { answer } of [...this.chores, ...this.reads]) answer.reject(error);
+    this.chores.length = 0;
+    this.reads.length = 0;
+  }
+
+  /**
+   * What is to be done again when the outcome of this batch is not known: settled jobs must not run once more.
+   * Enqueues, chores and reads are answered with the error.
+   */
+  again(unknown: Error, lost: Error): Batch {
+    this.notPublished(unknown);
+    this.#refuse(lost);
+    const next = new Batch();
+    next.#durable = this.#durable;
+    next.after.push(...this.after);
+    next.moves.push(...this.moves);
+    next.stopped.push(...this.stopped);
+    const rids = this.ended.filter((_, at) => at % 2 === 0);
+    if (rids.length > 0) next.chores.push({ make: () => ({ do: "ended", rids }), answer: new Deferred() });
+    return next;
+  }
+
+  /** Without its enqueues, which were refused. */
+  withoutInserts(): Batch {
+    const next = new Batch();
+    next.#durable = this.#durable;
+    next.ended.push(...this.ended);
+    next.big.push(...this.big);
+    next.stopped.push(...this.stopped);
+    next.moves.push(...this.moves);
+    next.chores.push(...this.chores);
+    next.reads.push(...this.reads);
+    next.after.push(...this.after);
+    return next;
+  }
+
+  /** The message of this batch; gives its jobs their places. */
+  toWork(now: number): Work {
+    const insert = new Float64Array(this.envelopes.length * 5);
+    this.ords = [];
+    for (const [at, envelope] of this.envelopes.entries()) {
+      const lane = this.lanes[at];
+      if (lane === undefined) throw new Error("an enqueue without its lane");
+      const due = this.dues[at] ?? 0;
+      const ord = due === 0 ? lane.next++ : due;
+      this.ords.push(ord);
+      insert[at * 5] = this.rids[at] ?? 0;
+      insert[at * 5 + 1] = lane.number;
+      insert[at * 5 + 2] = ord;
+      insert[at * 5 + 3] = due === 0 ? AVAILABLE : SCHEDULED;
+      insert[at * 5 + 4] = envelope.attempt;
+    }
+    return {
+      kind: "work",
+      now,
+      ended: this.ended,
+      big: this.big,
+      stopped: this.stopped,
+      insert,
+      ids: this.envelopes.map((envelope) => envelope.id),
+      keys: this.#keyed ? this.envelopes.map((envelope) => envelope.queueKey ?? null) : undefined,
+      bodies: this.bodies,
+      moves: this.moves,
+      chores: this.chores.map((chore) => chore.make()),
+      frontiers: [],
+      takes: [],
+      reads: this.reads.map((one) => one.read),
+    };
+  }
+}

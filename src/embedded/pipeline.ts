@@ -1,0 +1,261 @@
+/**
+ * The commits of the embedded broker: one in flight, everything that comes meanwhile shares the next.
+ *
+ * Owns the batches that wait and the one that was sent. A completion waits up to 2 ms for company, all else goes
+ * with the next turn of the event loop. When the store is lost, settled jobs of the batch in flight are put before
+ * everything else, so that they do not run again; its enqueues have no known outcome.
+ */
+import { BrokerUnreachable, EnqueueOutcomeUnknown, StorageFull } from "../broker/errors.ts";
+import type { Envelope } from "../jobs/envelope.ts";
+import type { Clock } from "../kernel/types.ts";
+import type { EmbeddedLane, Needs } from "./embedded-lane.ts";
+import { Batch, Deferred } from "./gather.ts";
+import type { Chore, Done, Failed, Read, Trouble, Work } from "./store/protocol.ts";
+import { FRONTIER_AHEAD } from "./store/schema.ts";
+import type { StoreClient } from "./store-client.ts";
+import { FULL_RETRY_MS, LAZY_MOST, LAZY_MS } from "./tuning.ts";
+
+/** Who makes something of a commit. */
+export interface Commits {
+  /** A batch is durable; its own promises are settled after this. */
+  done(batch: Batch, done: Done): void;
+  /** The store must be opened anew (`IOERR`, a thread that ended), or not at all (`CORRUPT`). */
+  broken(trouble: Trouble): void;
+}
+
+export class Pipeline implements Needs {
+  readonly #clock: Clock;
+  readonly #commits: Commits;
+  readonly #path: string;
+  /** Of the process: never given twice, so that what is put again after a loss finds its own rows. */
+  #rid = 0;
+  #client: StoreClient | undefined;
+  #waiting: Batch[] = [];
+  #open = new Batch();
+  #flying: Batch | undefined;
+  #armed = false;
+  /** Somebody waits for the open batch. */
+  #wanted = false;
+  /** After a loss: nothing is read before all that was settled has gone to the new thread. */
+  #catchingUp = false;
+  #lazy: NodeJS.Timeout | undefined;
+  #resting: NodeJS.Timeout | undefined;
+  #drained: Deferred<void> | undefined;
+  readonly #hungry = new Set<EmbeddedLane>();
+  readonly #behind = new Set<EmbeddedLane>();
+  /** Characters of jobs kept in memory for hand-out. */
+  kept = 0;
+
+  constructor(clock: Clock, path: string, commits: Commits) {
+    this.#clock = clock;
+    this.#path = path;
+    this.#commits = commits;
+  }
+
+  /** The batch that an operation joins. */
+  get batch(): Batch {
+    if (this.#open.full) {
+      this.#waiting.push(this.#open);
+      this.#open = new Batch();
+    }
+    return this.#open;
+  }
+
+  /** Rows below this were published before now. */
+  get nextRid(): number {
+    return this.#rid;
+  }
+
+  /** The number of a job that is published now; they grow in the order of publishing. */
+  newRid(): number {
+    return this.#rid++;
+  }
+
+  /** Settled, and not known to be durable. */
+  isEnding(rid: number): boolean {
+    return this.pending.some(({ ended, moves }) => {
+      for (let i = 0; i < ended.length; i += 2) if (ended[i] === rid) return true;
+      return moves.some((move) => move.rid === rid);
+    });
+  }
+
+  /** All that waits, the one in flight included. */
+  get pending(): readonly Batch[] {
+    const all = [...this.#waiting, this.#open];
+    return this.#flying === undefined ? all : [this.#flying, ...all];
+  }
+
+  connect(client: StoreClient, maxRid: number): void {
+    this.#client = client;
+    this.#rid = Math.max(this.#rid, maxRid + 1);
+    this.commitSoon();
+  }
+
+  /** With the next turn: everything of this one shares it. */
+  commitSoon(): void {
+    this.#wanted = true;
+    if (this.#armed || this.#flying !== undefined || this.#client === undefined) return;
+    if (this.#resting !== undefined) return;
+    this.#armed = true;
+    setImmediate(() => {
+      this.#armed = false;
+      this.#send();
+    });
+  }
+
+  /** Within 2 ms. */
+  commitLazily(): void {
+    if (this.#open.ended.length >= 2 * LAZY_MOST) {
+      this.commitSoon();
+      return;
+    }
+    this.#lazy ??= setTimeout(() => {
+      this.#lazy = undefined;
+      this.commitSoon();
+    }, LAZY_MS);
+  }
+
+  /** One change with an answer of its own. */
+  chore<T>(make: () => Chore): Promise<T> {
+    const answer = new Deferred<unknown>();
+    this.batch.chores.push({ make, answer });
+    this.commitSoon();
+    return answer.promise as Promise<T>;
+  }
+
+  ask<T>(read: Read): Promise<T> {
+    const answer = new Deferred<unknown>();
+    this.batch.reads.push({ read, answer });
+    this.commitSoon();
+    return answer.promise as Promise<T>;
+  }
+
+  read(lane: EmbeddedLane, now: boolean): void {
+    this.#hungry.add(lane);
+    if (now) this.commitSoon();
+  }
+
+  frontier(lane: EmbeddedLane, now: boolean): void {
+    this.#behind.add(lane);
+    if (now) this.commitSoon();
+  }
+
+  keep(characters: number): void {
+    this.kept += characters;
+  }
+
+  /** Resolves when nothing waits any more. */
+  drain(): Promise<void> {
+    if (this.#idle) return Promise.resolve();
+    this.#drained ??= new Deferred();
+    this.commitSoon();
+    return this.#drained.promise;
+  }
+
+  /** The thread is gone: what was sent may or may not be stored; what waits goes to the next one. */
+  disconnect(why: Error): void {
+    this.#client = undefined;
+    this.#hungry.clear();
+    this.#behind.clear();
+    this.#catchingUp = true;
+    const flying = this.#flying;
+    this.#flying = undefined;
+    if (flying === undefined) return;
+    this.#waiting.unshift(
+      flying.again(outcomeUnknown(flying, why), new BrokerUnreachable(this.#path, { cause: why })),
+    );
+  }
+
+  /** For good: whatever waits is answered with this. */
+  fail(error: Error): void {
+    this.disconnect(error);
+    for (const batch of this.pending) batch.failed(error);
+    this.#waiting = [];
+    this.#open = new Batch();
+    clearTimeout(this.#lazy);
+    clearTimeout(this.#resting);
+    this.#drained?.resolve();
+  }
+
+  answered(answer: Done | Failed): void {
+    const batch = this.#flying;
+    if (batch === undefined) return;
+    if (answer.kind === "failed") {
+      this.#failed(batch, answer.trouble);
+      return;
+    }
+    this.#flying = undefined;
+    if (answer.full !== undefined) batch.published(this.#refuseAll(batch, answer.full));
+    this.#commits.done(batch, answer);
+    if (this.#idle) this.#drained?.resolve();
+    else if (this.#wanted || this.#waiting.length > 0) this.commitSoon();
+  }
+
+  /** Rolled back on a full disk: all but its enqueues is tried again. */
+  #failed(batch: Batch, trouble: Trouble): void {
+    if (trouble.kind !== "FULL") {
+      this.#commits.broken(trouble);
+      return;
+    }
+    this.#flying = undefined;
+    batch.published(this.#refuseAll(batch, undefined));
+    this.#waiting.unshift(batch.withoutInserts());
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      this.commitSoon();
+    }, FULL_RETRY_MS);
+  }
+
+  #refuseAll(batch: Batch, freeBytes: number | undefined): Map<Envelope, Error> | undefined {
+    if (batch.envelopes.length === 0) return undefined;
+    const error = new StorageFull(this.#path, freeBytes);
+    return new Map(batch.envelopes.map((envelope) => [envelope, error]));
+  }
+
+  get #idle(): boolean {
+    return this.#flying === undefined && this.#waiting.length === 0 && this.#open.empty;
+  }
+
+  #send(): void {
+    if (this.#client === undefined || this.#flying !== undefined) return;
+    const batch = this.#waiting.shift() ?? this.#open;
+    if (batch === this.#open) {
+      this.#open = new Batch();
+      this.#wanted = false;
+      this.#catchingUp = false;
+      clearTimeout(this.#lazy);
+      this.#lazy = undefined;
+    }
+    const fronts = new Map<EmbeddedLane, number>();
+    for (const lane of [...new Set(batch.lanes), ...this.#behind]) fronts.set(lane, lane.wantedFrontier);
+    const work = batch.toWork(this.#clock.now());
+    this.#addFrontiers(work, fronts);
+    if (!this.#catchingUp) this.#addTakes(work);
+    this.#flying = batch;
+    this.#client.post(work);
+  }
+
+  #addFrontiers(work: Work, fronts: Map<EmbeddedLane, number>): void {
+    this.#behind.clear();
+    for (const [lane, wanted] of fronts) {
+      if (lane.outlet.consumed && wanted > lane.frontier) {
+        work.frontiers.push(lane.number, wanted + FRONTIER_AHEAD);
+      }
+    }
+  }
+
+  #addTakes(work: Work): void {
+    for (const lane of this.#hungry) {
+      if (lane.atEnd || lane.purging !== undefined) continue;
+      work.takes.push({ lane: lane.number, after: lane.cursor, room: Math.max(1, lane.outlet.room) });
+    }
+    this.#hungry.clear();
+  }
+}
+
+function outcomeUnknown(batch: Batch, cause: Error): Error {
+  const [first] = batch.envelopes;
+  const others = batch.envelopes.length - 1;
+  const id = first?.id ?? "";
+  return new EnqueueOutcomeUnknown(others > 0 ? `${id} (and ${others} others of its commit)` : id, { cause });
+}

@@ -1,0 +1,250 @@
+/**
+ * One transaction of the store: everything that main gathered, in an order that makes ids free before they are
+ * taken again.
+ *
+ * Owns the statements of the hot path. A transaction that fails is rolled back whole, counters included; what main
+ * sent is then as if it had never been sent, unless the disk itself failed (`IOERR`).
+ */
+import { Chores } from "./chores.ts";
+import type { Database, Value } from "./driver.ts";
+import type { LaneTable } from "./lane-table.ts";
+import type { Answer, Done, Faults, Move, Refused, Taken, Work } from "./protocol.ts";
+import type { Reader } from "./read.ts";
+import { FRONTIER_AHEAD, INLINE_CHARACTERS, SCHEDULED } from "./schema.ts";
+import { troubleOf } from "./trouble.ts";
+
+/** Scheduled jobs that become available in one transaction. */
+const PROMOTED_AT_ONCE = 500;
+
+type Run = (...args: Value[]) => number;
+
+export class Committer {
+  readonly #db: Database;
+  readonly #lanes: LaneTable;
+  readonly #reader: Reader;
+  readonly #chores: Chores;
+  readonly #faults: Faults | undefined;
+  readonly #insert: Run;
+  readonly #putBody: Run;
+  readonly #delete: Run;
+  readonly #deleteBodies: Run;
+  readonly #deleteBody: Run;
+  readonly #deleteRuns: Run;
+  readonly #deleteRun: Run;
+  readonly #schedule: Run;
+  readonly #bury: Run;
+  readonly #buryAsIs: Run;
+  readonly #promote: Run;
+  readonly #due: (...args: Value[]) => { rid: number; lane: number }[];
+  readonly #next: () => { ord: number } | undefined;
+  readonly #holderById: (...args: Value[]) => { id: string } | undefined;
+  readonly #holderByKey: (...args: Value[]) => { id: string } | undefined;
+  #nextDue: number | undefined;
+  #commits = 0;
+
+  constructor(db: Database, lanes: LaneTable, reader: Reader, faults: Faults | undefined) {
+    this.#db = db;
+    this.#lanes = lanes;
+    this.#reader = reader;
+    this.#faults = faults;
+    this.#chores = new Chores(db, lanes);
+    this.#insert = db.run("INSERT INTO jobs VALUES(?,?,?,?,?,?,?,0,?,NULL,?) ON CONFLICT DO NOTHING");
+    this.#putBody = db.run("INSERT OR REPLACE INTO bodies VALUES(?,?)");
+    this.#delete = db.run("DELETE FROM jobs WHERE rid IN (SELECT value FROM json_each(?))");
+    this.#deleteBodies = db.run("DELETE FROM bodies WHERE rid IN (SELECT value FROM json_each(?))");
+    this.#deleteBody = db.run("DELETE FROM bodies WHERE rid=?");
+    this.#deleteRuns = db.run("DELETE FROM run WHERE rid IN (SELECT value FROM json_each(?))");
+    this.#deleteRun = db.run("DELETE FROM run WHERE rid=?");
+    // one crash may have been a neighbour's: an attempt that ended otherwise clears it
+    this.#schedule = db.run(
+      `UPDATE jobs SET state=1, ord=?, attempt=?, crashes=CASE WHEN crashes<2 THEN 0 ELSE crashes END, body=?
+       WHERE rid=? AND state=0`,
+    );
+    this.#bury = db.run(
+      "UPDATE jobs SET state=2, ord=?, attempt=?, qkey=NULL, reason=?, body=? WHERE rid=? AND state=0",
+    );
+    this.#buryAsIs = db.run("UPDATE jobs SET state=2, ord=?, qkey=NULL, reason=? WHERE rid=? AND state=0");
+    this.#promote = db.run("UPDATE jobs SET state=0, ord=? WHERE rid=?");
+    this.#due = db.all("SELECT rid, lane FROM jobs WHERE state=1 AND ord<=? ORDER BY ord, lane, rid LIMIT ?");
+    this.#next = db.get<{ ord: number }>("SELECT ord FROM jobs WHERE state=1 ORDER BY ord LIMIT 1");
+    this.#holderById = db.get<{ id: string }>("SELECT id FROM jobs WHERE id=? AND part=?");
+    this.#holderByKey = db.get<{ id: string }>("SELECT id FROM jobs WHERE qkey=? AND part=?");
+    this.#nextDue = this.#next()?.ord;
+  }
+
+  get nextDue(): number | undefined {
+    return this.#nextDue;
+  }
+
+  /** @throws what SQLite says; everything is rolled back then. With `full` the inserts are left out. */
+  commit(work: Work, full: number | undefined): Done {
+    if (!this.#writes(work)) return this.#done(work, [], [], [], full);
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      this.#end(work);
+      const refused = full === undefined ? this.#insertAll(work) : [];
+      for (const move of work.moves) this.#move(move);
+      const results = work.chores.map((chore) => this.#chores.carryOut(chore, work.now));
+      this.#promoteDue(work.now);
+      const takes = this.#takeAll(work);
+      this.#lanes.flush();
+      this.#commit();
+      return this.#done(work, refused, results, takes, full);
+    } catch (error) {
+      this.#rollback();
+      throw error;
+    }
+  }
+
+  #writes(work: Work): boolean {
+    const due = this.#nextDue !== undefined && this.#nextDue <= work.now;
+    const lists = [work.ended, work.stopped, work.ids, work.moves, work.chores, work.frontiers, work.takes];
+    return due || lists.some((list) => list.length > 0);
+  }
+
+  #commit(): void {
+    this.#commits += 1;
+    const fault = this.#faults?.failCommit;
+    const hit =
+      fault !== undefined && this.#commits >= fault.at && this.#commits < fault.at + (fault.times ?? 1);
+    const made = () =>
+      Object.assign(new Error(`made on purpose: ${fault?.kind}`), { code: `SQLITE_${fault?.kind}` });
+    if (hit && fault.after !== true) throw made();
+    this.#db.exec("COMMIT");
+    if (hit) throw made();
+  }
+
+  #rollback(): void {
+    try {
+      this.#db.exec("ROLLBACK");
+    } catch {
+      // SQLite rolls back by itself on FULL and IOERR, and then says that no transaction is active
+    }
+    this.#lanes.rollback();
+    this.#nextDue = undefined;
+    try {
+      this.#nextDue = this.#next()?.ord;
+    } catch {
+      // the store is about to be opened anew
+    }
+  }
+
+  #done(work: Work, refused: Refused[], results: unknown[], takes: Taken[], full: number | undefined): Done {
+    const answers = work.reads.map((read): Answer => {
+      try {
+        return { value: this.#reader.answer(read) };
+      } catch (error) {
+        return { failed: troubleOf(error) };
+      }
+    });
+    const lanes = this.#lanes.settle();
+    return { kind: "done", lanes, refused, full, results, takes, answers, nextDue: this.#nextDue };
+  }
+
+  #end({ ended, big, stopped }: Work): void {
+    if (stopped.length > 0) this.#deleteRuns(JSON.stringify(stopped));
+    if (big.length > 0) this.#deleteBodies(JSON.stringify(big));
+    if (ended.length === 0) return;
+    const rids: number[] = [];
+    for (let i = 0; i < ended.length; i += 2) {
+      rids.push(ended[i] ?? 0);
+      this.#lanes.touch(ended[i + 1] ?? 0).available -= 1;
+    }
+    const gone = this.#delete(JSON.stringify(rids));
+    if (gone !== rids.length) throw new Error(`${rids.length} jobs ended, ${gone} were there`);
+  }
+
+  #insertAll({ insert, ids, keys, bodies }: Work): Refused[] {
+    const refused: Refused[] = [];
+    for (let at = 0; at < ids.length; at++) {
+      const rid = insert[at * 5] ?? 0;
+      const number = insert[at * 5 + 1] ?? 0;
+      const ord = insert[at * 5 + 2] ?? 0;
+      const state = insert[at * 5 + 3] ?? 0;
+      const id = ids[at] ?? "";
+      const body = bodies[at] ?? "";
+      const key = keys?.[at] ?? null;
+      const big = body.length > INLINE_CHARACTERS;
+      const lane = this.#lanes.touch(number);
+      // a refused one leaves its place empty: main counts them the same way
+      if (state !== SCHEDULED) lane.next = Math.max(lane.next, ord + 1);
+      const attempt = insert[at * 5 + 4] ?? 0;
+      if (this.#insert(rid, id, lane.part, state, number, ord, attempt, key, big ? null : body) === 0) {
+        refused.push(this.#refusal(at, id, key, lane.part));
+        continue;
+      }
+      if (big) this.#putBody(rid, body);
+      if (state === SCHEDULED) {
+        lane.scheduled += 1;
+        this.#scheduled(ord);
+      } else lane.available += 1;
+    }
+    return refused;
+  }
+
+  #refusal(at: number, id: string, key: string | null, part: number): Refused {
+    const byId = this.#holderById(id, part);
+    if (byId !== undefined) return { at, by: "id", holder: byId.id };
+    const byKey = key === null ? undefined : this.#holderByKey(key, part);
+    if (byKey !== undefined) return { at, by: "queueKey", holder: byKey.id };
+    throw new Error(`job ${id} was refused, and nobody holds its id or key`);
+  }
+
+  #move(move: Move): void {
+    const lane = this.#lanes.touch(move.lane);
+    const big = move.body !== undefined && move.body.length > INLINE_CHARACTERS;
+    const inline = big ? null : (move.body ?? null);
+    const changed =
+      move.to === "scheduled"
+        ? this.#schedule(move.due, move.attempt, inline, move.rid)
+        : move.body === undefined
+          ? this.#buryAsIs(lane.burials, move.reason, move.rid)
+          : this.#bury(lane.burials, move.attempt, move.reason, inline, move.rid);
+    if (changed === 0) return; // done before, by a commit whose outcome was unknown
+    if (big) this.#putBody(move.rid, move.body ?? null);
+    else if (move.body !== undefined) this.#deleteBody(move.rid);
+    this.#deleteRun(move.rid);
+    lane.available -= 1;
+    if (move.to === "scheduled") {
+      lane.scheduled += 1;
+      this.#scheduled(move.due);
+    } else {
+      lane.buried += 1;
+      lane.burials += 1;
+    }
+  }
+
+  #scheduled(due: number): void {
+    if (this.#nextDue === undefined || due < this.#nextDue) this.#nextDue = due;
+  }
+
+  #promoteDue(now: number): void {
+    if (this.#nextDue === undefined) return;
+    if (this.#nextDue <= now) {
+      for (const { rid, lane: number } of this.#due(now, PROMOTED_AT_ONCE)) {
+        const lane = this.#lanes.touch(number);
+        this.#promote(lane.next, rid);
+        lane.next += 1;
+        lane.scheduled -= 1;
+        lane.available += 1;
+      }
+      this.#nextDue = this.#next()?.ord;
+    }
+  }
+
+  /** Reads for hand-out, and moves the frontiers past what may be handed out before the next commit. */
+  #takeAll({ takes, frontiers }: Work): Taken[] {
+    for (let i = 0; i < frontiers.length; i += 2) {
+      const lane = this.#lanes.touch(frontiers[i] ?? 0);
+      lane.frontier = Math.max(lane.frontier, frontiers[i + 1] ?? 0);
+    }
+    return takes.map((take) => {
+      const taken = this.#reader.take(take);
+      const rows = taken.ids.length;
+      const last = taken.numbers[4 * (Math.min(rows, take.room) - 1) + 1];
+      const lane = this.#lanes.touch(take.lane);
+      if (last !== undefined) lane.frontier = Math.max(lane.frontier, last + FRONTIER_AHEAD);
+      return taken;
+    });
+  }
+}

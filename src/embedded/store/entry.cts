@@ -1,0 +1,6 @@
+/**
+ * Entry of the store thread. CommonJS: with libuv's pool full, a thread with an ESM entry took 15 s to start.
+ */
+const { start } = require("./thread.js") as { start: () => void };
+
+start();

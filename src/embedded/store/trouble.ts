@@ -1,0 +1,10 @@
+/**
+ * An error of the store thread as it crosses to main: SQLite's word for it and its message.
+ */
+import { kindOf } from "./driver.ts";
+import type { Trouble } from "./protocol.ts";
+
+export function troubleOf(thrown: unknown): Trouble {
+  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return { kind: kindOf(thrown) ?? "ERROR", message };
+}

@@ -1,0 +1,36 @@
+/**
+ * The embedded broker's limits, with the reasons for their values; tests lower them.
+ *
+ * Owns no state.
+ */
+import type { Tuning } from "./store/protocol.ts";
+
+const MIB = 1 << 20;
+
+export const TUNING: Tuning = {
+  reserveBytes: 64 * MIB,
+  ballastBytes: 16 * MIB,
+  restoreBytes: 128 * MIB,
+  checkEveryMs: 1_000,
+  // what is kept is not read back: a small gain, so it may cost little memory
+  keepJobs: 4_096,
+  keepCharacters: 8 * MIB,
+  // with 64, a commit of 10 ms would cap a queue at 6,400 jobs a second
+  takeJobs: 1_024,
+  takeCharacters: MIB,
+};
+
+/** A completion waits at most this long for a commit that it can share. */
+export const LAZY_MS = 2;
+/** So many completions do not wait. */
+export const LAZY_MOST = 1_000;
+/** A commit carries at most so many enqueues, and so much text (characters). */
+export const BATCH_JOBS = 10_000;
+export const BATCH_CHARACTERS = 32 * MIB;
+/** A queue is read ahead when less than this is left in memory. */
+export const READ_BELOW = 512;
+/** What a full disk did not take is tried again after this long. */
+export const FULL_RETRY_MS = 250;
+export const REOPEN = { firstMs: 100, factor: 2, maxMs: 5_000 };
+/** Rows that one transaction of a purge removes: 950,000 in one made a log of 283 MiB. */
+export const PURGE_AT_ONCE = 2_000;

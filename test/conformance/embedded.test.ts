@@ -1,0 +1,17 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EmbeddedBroker } from "../../src/embedded/broker.ts";
+import { conformance } from "./broker.ts";
+
+async function make() {
+  const path = await mkdtemp(join(tmpdir(), "spillway-"));
+  const create = () => new EmbeddedBroker({ path, tuning: { ballastBytes: 0 } });
+  return {
+    broker: create(),
+    reopen: create,
+    dispose: () => rm(path, { recursive: true, force: true }),
+  };
+}
+
+conformance("embedded", make, { durable: true });
