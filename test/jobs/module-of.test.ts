@@ -36,6 +36,12 @@ test("an ES module names itself", async () => {
   expect(await printed("esm.mjs")).toBe(urlOf("esm.mjs"));
 });
 
+test("what a loader or a reload puts behind the file's name is left out", async () => {
+  const load = `import(${JSON.stringify(`${urlOf("esm.mjs")}?reload=1#part`)})`;
+  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", load]);
+  expect(stdout.trim()).toBe(urlOf("esm.mjs"));
+});
+
 test("a CommonJS module names itself", async () => {
   expect(await printed("common.cjs")).toBe(urlOf("common.cjs"));
 });

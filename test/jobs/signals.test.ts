@@ -45,7 +45,17 @@ test("nothing else is, and asking never throws", () => {
       },
     },
   );
-  for (const thrown of [undefined, null, 1, "NonRetryable", new Error("x"), { name: "Snooze" }, hostile]) {
+  const unset = { [Symbol.for("spillway.NonRetryable")]: false, [Symbol.for("spillway.Snooze")]: false };
+  for (const thrown of [
+    undefined,
+    null,
+    1,
+    "NonRetryable",
+    new Error("x"),
+    { name: "Snooze" },
+    unset,
+    hostile,
+  ]) {
     expect(isNonRetryable(thrown)).toBe(false);
     expect(isSnooze(thrown)).toBe(false);
   }
