@@ -5,9 +5,11 @@
  * the next job never waits for the building; threads that die before they are ready are rebuilt with backoff. Its
  * `stop` resolves when all are gone but the wedged, which are unreferenced.
  */
+
+import { guarded } from "./callbacks.ts";
 import { ThreadsUnavailable } from "./errors.ts";
 import type { Registry } from "./registry.ts";
-import { guarded, Thread } from "./thread.ts";
+import { Thread } from "./thread.ts";
 import type { PoolEvent, PoolOptions, Task, ThreadInfo } from "./types.ts";
 
 /** Threads in a row that die before they are ready, until it is said aloud. */
@@ -32,7 +34,9 @@ export class Crew {
   readonly #options: PoolOptions;
   readonly #registry: Registry;
   readonly #owner: CrewOwner;
+  /** Threads in a row that died before they were ready, and that were ready and died without any job's end. */
   #failures = 0;
+  #earlyDeaths = 0;
   #rebuild: { cancel(): void } | undefined = undefined;
   #started: PromiseWithResolvers<void> | undefined = undefined;
   #stopped: PromiseWithResolvers<void> | undefined = undefined;
@@ -130,6 +134,8 @@ export class Crew {
     this.#wedged.delete(thread);
     this.#emit({ type: "thread.ended", threadId: thread.threadId, reason });
     this.#tellBlame(thread);
+    if (thread.served) this.#earlyDeaths = 0;
+    else if (!neverReady) this.#earlyDeaths++;
     if (neverReady && !this.stopping) this.#failed(reason);
     this.#replace(thread, unstarted);
   }
@@ -157,12 +163,13 @@ export class Crew {
 
   #fillLater(): void {
     if (this.#rebuild !== undefined) return;
-    if (this.#failures === 0) {
+    const failures = this.#failures + this.#earlyDeaths;
+    if (failures === 0) {
       const immediate = setImmediate(() => this.#fill());
       this.#rebuild = { cancel: () => clearImmediate(immediate) };
       return;
     }
-    const waitMs = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** (this.#failures - 1));
+    const waitMs = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failures - 1, 20));
     const timer = setTimeout(() => this.#fill(), waitMs);
     this.#rebuild = { cancel: () => clearTimeout(timer) };
   }

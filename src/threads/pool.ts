@@ -6,11 +6,13 @@
  * place is built in a later turn. When the pool is stopped every task has had its outcome, but for those that hang
  * in wedged threads; no port, timer or listener of any other thread is left.
  */
+
+import { endTask } from "./callbacks.ts";
 import { MOST_OPEN } from "./cells.ts";
 import { Crew } from "./crew.ts";
 import { Ladder } from "./ladder.ts";
 import { Registry } from "./registry.ts";
-import { endTask, type Thread } from "./thread.ts";
+import type { Thread } from "./thread.ts";
 import type { AbortReason, JobModule, Outcome, PoolOptions, Task, ThreadInfo, ThreadPool } from "./types.ts";
 import { Watch, type Watched } from "./watch.ts";
 
@@ -110,18 +112,21 @@ export class Pool implements ThreadPool, Watched {
       thread.ladder.hurry(graceMs);
       return;
     }
-    if (thread.state !== "ready" || !thread.isRunning(slot, task)) return;
+    if (!thread.isRunning(slot, task)) return;
+    // A thread that dies already needs no ladder; but what was cancelled on it must not come back as rescued.
+    const dies = thread.state !== "ready";
+    if (dies && reason === "timeout") return;
     thread.ladder = new Ladder(thread, task, slot, reason, {
       graceMs,
       captureStack: this.#options.captureStack,
     });
-    thread.ladder.start();
+    if (!dies) thread.ladder.start();
   }
 
-  /** Moves what waits behind a long body, if a thread has nothing to do. */
+  /** Moves what waits behind a long body, if a thread has no such body. */
   relieve(thread: Thread): void {
-    if (!this.#crew.active.some((other) => other.state === "ready" && other.ring.open === 0)) return;
-    this.#onUnstarted(thread.ring.revokeAll());
+    const freer = this.#crew.active.some((other) => other.isFreer() && other !== thread);
+    if (freer) this.#onUnstarted(thread.ring.revokeAll());
   }
 
   looked(): void {
@@ -134,8 +139,7 @@ export class Pool implements ThreadPool, Watched {
     for (const thread of this.#crew.active) {
       if (thread.state !== "ready" || thread.ring.room <= 0) continue;
       // Behind a long body only if every thread has one.
-      const load =
-        thread.long || thread.ladder !== undefined ? thread.ring.open + MOST_OPEN : thread.ring.open;
+      const load = thread.isFreer() ? thread.ring.open : thread.ring.open + MOST_OPEN;
       if (load >= least) continue;
       least = load;
       best = thread;

@@ -7,7 +7,8 @@
  */
 import { receiveMessageOnPort } from "node:worker_threads";
 import type { Failure } from "../jobs/failure.ts";
-import { type Cells, cellsOn, makeCellBuffer, RUNNING } from "./cells.ts";
+import { endTask, guarded } from "./callbacks.ts";
+import { type Cells, cellsOn, ENDED, makeCellBuffer, RUNNING } from "./cells.ts";
 import { monotonicMs } from "./clock.ts";
 import { inspectThread, killAll, withDescendants } from "./inspect.ts";
 import type { Ladder } from "./ladder.ts";
@@ -48,8 +49,10 @@ export class Thread {
   tid = 0;
   /** The ladder of the body that runs, if it was told to end. */
   ladder: Ladder | undefined = undefined;
-  /** When something last came from it. */
-  heardMs = monotonicMs();
+  /** Looks in a row at which jobs lay there and none ran. */
+  deafLooks = 0;
+  /** A task has had its outcome from it. */
+  served = false;
   /** The body that ran at the last look, and since when as far as looks can tell. */
   running: Task | undefined = undefined;
   runningSinceMs = 0;
@@ -75,6 +78,7 @@ export class Thread {
     this.#owner = owner;
     this.#worker = new HostWorker(options, buffer, {
       onMessage: (message) => this.#receive(message),
+      onUnreadable: (error) => this.#unreadable(error),
       onExit: (code, error) => this.#exited(code, error),
     });
   }
@@ -112,6 +116,11 @@ export class Thread {
     this.#worker.port.postMessage(batch);
   }
 
+  /** Takes jobs, and no long body is in their way as far as is known. */
+  isFreer(): boolean {
+    return this.state === "ready" && !this.long && this.ladder === undefined && this.ring.room > 0;
+  }
+
   tellTypes(): void {
     const { types } = this.#registry;
     if (this.#knownTypes === types.length) return;
@@ -129,10 +138,26 @@ export class Thread {
 
   /** Reads all that has come, then the cells. */
   look(): void {
-    for (let got = receiveMessageOnPort(this.#worker.port); got !== undefined; ) {
-      this.#handle(got.message);
-      got = receiveMessageOnPort(this.#worker.port);
+    for (let got = this.#receiveOne(); got !== undefined; got = this.#receiveOne()) this.#handle(got.message);
+    this.#sweep();
+  }
+
+  #receiveOne(): { readonly message: unknown } | undefined {
+    try {
+      return receiveMessageOnPort(this.#worker.port);
+    } catch (error) {
+      queueMicrotask(() => this.#unreadable(error as Error));
+      return { message: wire.LOOK };
     }
+  }
+
+  /** A message could be written and not be read: its job has ended, and nobody will ever say how. */
+  #unreadable(error: Error): void {
+    const ended = this.ring.slots().filter((slot) => Atomics.load(this.cells.state, slot) === ENDED);
+    this.look();
+    const message = `the result cannot be read: ${error.message}`;
+    const failure: Failure = { kind: "result", name: error.name, message, stack: undefined, final: false };
+    for (const slot of ended) this.#settle(slot, { kind: "failed", failure, durationMs: 0 });
     this.#sweep();
   }
 
@@ -198,7 +223,7 @@ export class Thread {
   }
 
   #receive(message: unknown): void {
-    this.heardMs = monotonicMs();
+    this.deafLooks = 0;
     this.#handle(message);
     this.look();
     this.#owner.onRoom();
@@ -263,6 +288,7 @@ export class Thread {
     if (task === undefined) return;
     this.running = undefined;
     this.long = false;
+    this.served = true;
     const { ladder } = this;
     if (ladder?.task === task) {
       this.ladder = undefined;
@@ -281,6 +307,7 @@ export class Thread {
     for (const slot of this.ring.slots()) {
       const task = this.ring.take(slot);
       if (task === undefined) continue;
+      this.served = true;
       const started = this.cells.start[slot] ?? 0;
       const durationMs = started === 0 ? 0 : monotonicMs() - started;
       const ofLadder = ladder?.task === task ? ladder : undefined;
@@ -289,27 +316,4 @@ export class Thread {
     }
     this.#owner.onGone(this, unstarted, this.leavingBecause ?? error?.message ?? `exit code ${code}`);
   }
-}
-
-/** Gives a task its one outcome. A callback that throws is the caller's bug: it must surface, and hurt no other. */
-export function endTask(task: Task, outcome: Outcome): void {
-  try {
-    task.ended(outcome);
-  } catch (error) {
-    surface(error);
-  }
-}
-
-export function guarded(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    surface(error);
-  }
-}
-
-function surface(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }

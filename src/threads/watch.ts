@@ -5,8 +5,10 @@
  * the kill ladder at a time limit, moves what waits behind a long body to a thread with nothing to do, and ends a
  * thread that takes no jobs. It stops by itself when nothing is out; a timer a job would cost more than the job.
  */
+
+import { guarded } from "./callbacks.ts";
 import { monotonicMs } from "./clock.ts";
-import { guarded, type Thread } from "./thread.ts";
+import type { Thread } from "./thread.ts";
 import type { AbortReason, Task } from "./types.ts";
 
 const LOOK_EVERY_MS = 5;
@@ -16,8 +18,8 @@ const LONG_MS = 5;
 const IDLE_LOOKS = 20;
 /** A module that loads this long is hung, as a body would be. */
 const LOAD_LIMIT_MS = 30_000;
-/** A thread that has jobs and starts none for this long does not run any more. */
-const DEAF_MS = 10_000;
+/** Looks in a row (some 10 s) at which a thread has jobs and runs none: it does not run any more. */
+const DEAF_LOOKS = 2_000;
 
 export interface Watched {
   /** Threads that bodies run in. */
@@ -69,10 +71,10 @@ export class Watch {
     const slot = thread.ring.running();
     const task = slot === -1 ? undefined : thread.ring.at(slot);
     if (task === undefined) {
-      this.#lookForLife(thread, now);
+      this.#lookForLife(thread);
       return;
     }
-    thread.heardMs = Math.max(thread.heardMs, thread.cells.start[slot] ?? 0);
+    thread.deafLooks = 0;
     const started = thread.cells.start[slot] ?? 0;
     if (thread.running !== task) {
       thread.running = task;
@@ -93,7 +95,8 @@ export class Watch {
   }
 
   /** Jobs lie there and none runs: between two bodies, or hung outside of any (a module loaded ahead). */
-  #lookForLife(thread: Thread, now: number): void {
-    if (thread.ring.open > 0 && now - thread.heardMs > DEAF_MS) thread.terminate("it took no jobs any more");
+  #lookForLife(thread: Thread): void {
+    thread.deafLooks = thread.ring.open === 0 ? 0 : thread.deafLooks + 1;
+    if (thread.deafLooks > DEAF_LOOKS) thread.terminate("it took no jobs any more");
   }
 }

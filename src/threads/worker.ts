@@ -16,6 +16,8 @@ import type { HostCalls, HostStart, MainCalls } from "./wire.ts";
 export interface WorkerListener {
   /** Something lies on the plain port. */
   onMessage(message: unknown): void;
+  /** Something came that cannot be deserialized here. */
+  onUnreadable(error: Error): void;
   /** The thread is gone; `error` is what it died of, if it said so. */
   onExit(code: number, error: Error | undefined): void;
 }
@@ -39,6 +41,7 @@ export class HostWorker {
     expose(mainCalls(options), endpoint);
     this.#calls = wrap<HostCalls>(endpoint);
     this.port.on("message", (message: unknown) => listener.onMessage(message));
+    this.port.on("messageerror", (error: Error) => listener.onUnreadable(error));
     this.#pool = onePiscina(options);
     this.#worker = this.#pool.threads[0];
     this.threadId = this.#worker?.threadId ?? -1;

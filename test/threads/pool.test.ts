@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { completed, failed, startPool, TestPool } from "./support.ts";
+import { broken, completed, failed, startPool, TestPool } from "./support.ts";
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), "spillway-threads-"));
@@ -86,12 +86,33 @@ test("jobs behind a long body move to a thread that has nothing to do", async ()
   expect(await long.outcome).toEqual(completed(undefined));
 });
 
+test("jobs behind a long body move even if no thread is ever without a job", async () => {
+  const pool = await startPool({ threads: 2 });
+  const noop = pool.type("noop");
+  const path = join(folder(), "gate");
+  let busy = true;
+  const keepBusy = () => {
+    if (busy) pool.give(noop).outcome.then(keepBusy);
+  };
+  const gate = pool.give(pool.type("gate"), { path });
+  const behind = Array.from({ length: 20 }, () => pool.give(noop));
+  for (let i = 0; i < 8; i++) keepBusy();
+  await Promise.all(behind.map((one) => one.outcome));
+  expect(gate.ends).toBe(0);
+  busy = false;
+  writeFileSync(path, "");
+  await gate.outcome;
+});
+
 test("a new job is not put behind a long body when another thread is free of one", async () => {
   const pool = await startPool({ threads: 2 });
   const path = join(folder(), "gate");
   const gate = pool.give(pool.type("gate"), { path });
   const blocked = await gate.started;
-  const given = Array.from({ length: 10 }, () => pool.give(pool.type("noop")));
+  const noop = pool.type("noop");
+  // Those of them that lie behind the gate end only once it is known to be a long one.
+  await Promise.all(Array.from({ length: 10 }, () => pool.run(noop)));
+  const given = Array.from({ length: 10 }, () => pool.give(noop));
   const queued = pool.pool.threads.find((thread) => thread.threadId === blocked)?.queued;
   expect(queued).toBe(0);
   await Promise.all(given.map((one) => one.outcome));
@@ -174,6 +195,18 @@ test("threads that die before they are ready reject the start with the reason", 
   });
   expect(pool.events).toContainEqual(expect.objectContaining({ type: "threads.failing", failures: 5 }));
   await pool.pool.stop();
+});
+
+test("a module that takes its thread down when it is loaded ahead does not stop the pool", async () => {
+  const pool = await startPool({ spares: 1 });
+  const type = pool.type("exits", broken("exits.mjs"));
+  expect(await pool.run(type)).toEqual(failed({ kind: "exit", message: "called process.exit(3)" }));
+  // Each new spare loads the module that was used, and dies of it; with backoff, not in a loop.
+  expect(await pool.run(pool.type("noop"))).toEqual(completed(undefined));
+  await pool.event("thread.ended");
+  await pool.event("thread.ended");
+  expect(await pool.run(pool.type("noop"))).toEqual(completed(undefined));
+  expect(pool.events.length).toBeLessThan(20);
 });
 
 test("a task of a type that was never registered is refused at once", async () => {
