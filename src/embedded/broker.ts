@@ -140,8 +140,9 @@ export class EmbeddedBroker implements Broker {
     const batch = this.#batch;
     const { rid, lane } = row;
     const body = encodeEnvelope(next);
+    const due = Math.ceil(dueAt);
     lane.ends(row);
-    batch.moves.push({ to: "scheduled", rid, lane: lane.number, due: dueAt, attempt: next.attempt, body });
+    batch.moves.push({ to: "scheduled", rid, lane: lane.number, due, attempt: next.attempt, body });
     return this.#durable(batch);
   }
 

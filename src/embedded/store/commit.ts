@@ -6,8 +6,10 @@
  * sent is then as if it had never been sent, unless the disk itself failed (`IOERR`).
  */
 import { Chores } from "./chores.ts";
+import type { CommitCount } from "./commit-count.ts";
 import type { Database, Value } from "./driver.ts";
 import type { LaneTable } from "./lane-table.ts";
+import type { OpenStore } from "./open.ts";
 import type { Answer, Done, Faults, Move, Refused, Taken, Work } from "./protocol.ts";
 import type { Reader } from "./read.ts";
 import { FRONTIER_AHEAD, INLINE_CHARACTERS, SCHEDULED } from "./schema.ts";
@@ -21,6 +23,7 @@ type Run = (...args: Value[]) => number;
 export class Committer {
   readonly #db: Database;
   readonly #lanes: LaneTable;
+  readonly #count: CommitCount;
   readonly #reader: Reader;
   readonly #chores: Chores;
   readonly #faults: Faults | undefined;
@@ -42,9 +45,10 @@ export class Committer {
   #nextDue: number | undefined;
   #commits = 0;
 
-  constructor(db: Database, lanes: LaneTable, reader: Reader, faults: Faults | undefined) {
+  constructor({ db, lanes, commits }: OpenStore, reader: Reader, faults: Faults | undefined) {
     this.#db = db;
     this.#lanes = lanes;
+    this.#count = commits;
     this.#reader = reader;
     this.#faults = faults;
     this.#chores = new Chores(db, lanes);
@@ -110,7 +114,9 @@ export class Committer {
     const made = () =>
       Object.assign(new Error(`made on purpose: ${fault?.kind}`), { code: `SQLITE_${fault?.kind}` });
     if (hit && fault.after !== true) throw made();
+    this.#count.add();
     this.#db.exec("COMMIT");
+    this.#count.committed(1);
     if (hit) throw made();
   }
 

@@ -10,6 +10,7 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "n
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { BuriedRecord } from "../../jobs/failure.ts";
+import { CommitCount, madeCommits, storedCommits } from "./commit-count.ts";
 import { type Database, kindOf, NoDriver, openDatabase } from "./driver.ts";
 import { LaneTable } from "./lane-table.ts";
 import type { Opened, RefusedOpen, StoreConfig } from "./protocol.ts";
@@ -31,6 +32,7 @@ export class Refusal extends Error {
 export interface OpenStore {
   readonly db: Database;
   readonly lanes: LaneTable;
+  readonly commits: CommitCount;
   readonly opened: Omit<Opened, "kind" | "nextDue">;
 }
 
@@ -50,7 +52,8 @@ export function openStore(config: StoreConfig): OpenStore {
     // into the main file, so that a lost -wal is noticed
     db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     hold(config);
-    return { db, lanes, opened: { ...describe(db), lanes: lanes.rows(), unclean, poison } };
+    const commits = new CommitCount(db, config.folder);
+    return { db, lanes, commits, opened: { ...describe(db), lanes: lanes.rows(), unclean, poison } };
   } catch (error) {
     db.close();
     throw refusalOf(error);
@@ -119,11 +122,8 @@ function prepare(db: Database, folder: string, fresh: boolean, hadWal: boolean):
   checkUuid(store, String(meta("uuid")?.value));
   db.exec(PRAGMAS);
   const unclean = Number(meta("clean")?.value) !== 1;
-  if (unclean && !hadWal) {
-    throw new Refusal(
-      "StoreDamaged",
-      "its last holder ended without closing it, and jobs.db-wal is missing: confirmed jobs would be lost",
-    );
+  if (unclean && !hadWal && storedCommits(db) < madeCommits(folder)) {
+    throw new Refusal("StoreDamaged", "jobs.db-wal is missing: confirmed jobs would be lost");
   }
   return unclean;
 }
@@ -138,6 +138,7 @@ function create(db: Database, store: string): boolean {
   put("uuid", uuid);
   put("clean", 0);
   put("epoch", 0);
+  put("commits", 0);
   db.exec("COMMIT");
   writeStoreFile(store, uuid);
   return false;

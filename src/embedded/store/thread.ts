@@ -51,7 +51,7 @@ class Store {
     const { folder, tuning } = config;
     this.#space = new Space(folder, tuning, (low, freeBytes) => tell({ kind: "space", low, freeBytes }));
     const reader = new Reader(open.db, open.lanes, tuning);
-    this.#committer = new Committer(open.db, open.lanes, reader, tuning.faults);
+    this.#committer = new Committer(open, reader, tuning.faults);
     this.#inodes = this.#files();
     this.#watch = setInterval(() => this.#look(), tuning.checkEveryMs);
     // the ballast is written after the answer: 16 MiB must not be in the way of a start
@@ -82,6 +82,7 @@ class Store {
     }
     const mine = this.#notMine() === undefined;
     db.close();
+    this.#open.commits.close();
     if (mine) rmSync(join(this.#config.folder, "holder.json"), { force: true });
     return { kind: "closed" };
   }
