@@ -24,11 +24,51 @@ const ENTRY_BYTES = 96;
 const BURIED_BYTES = 4_096;
 
 export class Results {
+  /** By partition, then id: both strings are hashed already, a joined one would be hashed anew each time. */
+  readonly #partitions = new Map<string, PartitionResults>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Called at each job's end; tells who waits, remembers for who comes later. */
+  ended(partition: string, id: string, ended: Ended): void {
+    this.#of(partition).ended(id, ended);
+  }
+
+  /** How the job ended, if it is remembered. */
+  get(partition: string, id: string): Ended | undefined {
+    return this.#partitions.get(partition)?.get(id);
+  }
+
+  /** A job of this id was enqueued again: its last end no longer answers for it. */
+  forget(partition: string, id: string): void {
+    this.#partitions.get(partition)?.forget(id);
+  }
+
+  /** Calls back once, at the job's end, or with `undefined` when the runtime stops first; returns what gives up. */
+  wait(partition: string, id: string, waiter: Waiter): () => void {
+    return this.#of(partition).wait(id, waiter);
+  }
+
+  #of(partition: string): PartitionResults {
+    let results = this.#partitions.get(partition);
+    if (results === undefined) this.#partitions.set(partition, (results = new PartitionResults(this.#now)));
+    return results;
+  }
+
+  close(): void {
+    for (const results of this.#partitions.values()) results.close();
+  }
+}
+
+class PartitionResults {
   #young = new Map<string, Ended>();
   #old = new Map<string, Ended>();
   #youngBytes = 0;
   #youngSince: number;
-  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #waiters = new Map<string, Waiter | Waiter[]>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
@@ -36,69 +76,57 @@ export class Results {
     this.#youngSince = now();
   }
 
-  /** Called at each job's end; tells who waits, remembers for who comes later. */
-  ended(partition: string, id: string, ended: Ended): void {
-    const key = keyOf(partition, id);
-    if (this.#waiters.size > 0) this.#tell(key, ended);
+  ended(id: string, ended: Ended): void {
+    if (this.#waiters.size > 0) this.#tell(id, ended);
     this.#turnOver();
-    this.#young.set(key, ended);
+    this.#young.set(id, ended);
     this.#youngBytes += ENTRY_BYTES + weigh(ended);
   }
 
-  #tell(key: string, ended: Ended): void {
-    const waiters = this.#waiters.get(key);
+  #tell(id: string, ended: Ended | undefined): void {
+    const waiters = this.#waiters.get(id);
     if (waiters === undefined) return;
-    this.#waiters.delete(key);
-    for (const waiter of waiters) waiter(ended);
+    this.#waiters.delete(id);
+    if (typeof waiters === "function") waiters(ended);
+    else for (const waiter of waiters) waiter(ended);
   }
 
+  /** The clock is looked at once in 64 ends; a generation that is a little older than 30 s harms nobody. */
   #turnOver(): void {
-    const full = this.#young.size >= HALF_COUNT || this.#youngBytes >= HALF_BYTES;
-    if (!full && this.#now() - this.#youngSince < HALF_AGE_MS) return;
+    const { size } = this.#young;
+    const full = size >= HALF_COUNT || this.#youngBytes >= HALF_BYTES;
+    if (!full && ((size & 63) !== 0 || this.#now() - this.#youngSince < HALF_AGE_MS)) return;
     this.#old = this.#young;
     this.#young = new Map();
     this.#youngBytes = 0;
     this.#youngSince = this.#now();
   }
 
-  /** How the job ended, if it is remembered. */
-  get(partition: string, id: string): Ended | undefined {
-    const key = keyOf(partition, id);
-    return this.#young.get(key) ?? this.#old.get(key);
+  get(id: string): Ended | undefined {
+    return this.#young.get(id) ?? this.#old.get(id);
   }
 
-  /** A job of this id was enqueued again: its last end no longer answers for it. */
-  forget(partition: string, id: string): void {
-    const key = keyOf(partition, id);
-    this.#young.delete(key);
-    this.#old.delete(key);
+  forget(id: string): void {
+    this.#young.delete(id);
+    this.#old.delete(id);
   }
 
-  /** Calls back once, at the job's end, or with `undefined` when the runtime stops first; returns what gives up. */
-  wait(partition: string, id: string, waiter: Waiter): () => void {
-    const key = keyOf(partition, id);
-    const waiters = this.#waiters.get(key);
-    if (waiters === undefined) this.#waiters.set(key, [waiter]);
-    else waiters.push(waiter);
-    return () => this.#giveUp(key, waiter);
+  wait(id: string, waiter: Waiter): () => void {
+    const there = this.#waiters.get(id);
+    if (there === undefined) this.#waiters.set(id, waiter);
+    else this.#waiters.set(id, typeof there === "function" ? [there, waiter] : [...there, waiter]);
+    return () => this.#giveUp(id, waiter);
   }
 
-  #giveUp(key: string, waiter: Waiter): void {
-    const left = this.#waiters.get(key)?.filter((w) => w !== waiter);
-    if (left === undefined) return;
-    if (left.length === 0) this.#waiters.delete(key);
-    else this.#waiters.set(key, left);
+  #giveUp(id: string, waiter: Waiter): void {
+    const there = this.#waiters.get(id);
+    if (there === waiter) this.#waiters.delete(id);
+    else if (Array.isArray(there)) this.#waiters.set(id, there.filter((w) => w !== waiter));
   }
 
   close(): void {
-    for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter(undefined);
-    this.#waiters.clear();
+    for (const id of [...this.#waiters.keys()]) this.#tell(id, undefined);
   }
-}
-
-/** Ids are 27 characters mostly and unique within a partition; a partition's name holds no space. */
-function keyOf(partition: string, id: string): string {
-  return `${partition} ${id}`;
 }
 
 /** A rough size: exact for text and bytes, a guess by entries for the rest; bounds memory, not accounts for it. */

@@ -7,31 +7,36 @@
  */
 import type { Delivery } from "../broker/contract.ts";
 import { SHUTDOWN } from "../kernel/exit.ts";
-import type { Behaviour, ExitReason, From, Out, Ref } from "../kernel/types.ts";
+import type { Behaviour, ExitReason, From, Out, Ref, SpawnOptions } from "../kernel/types.ts";
 import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
+import { JobFailed } from "../jobs/errors.ts";
 import { jobFields } from "./callbacks.ts";
 import type { KnownJob } from "./catalogue.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
+import { verdict } from "./settlement.ts";
 import type { BodyTask } from "./body-task.ts";
-import { worker, type WorkerMessage } from "./worker.ts";
+import { type WorkerHome, type WorkerMessage, WorkerState, worker } from "./worker.ts";
 
 /** A job in this partition's hands. Its worker writes `task` and `settled`, the supervisor all else. */
-export interface Entry {
-  /** Replaced when the broker hands the same job out again while its body runs (adoption). */
-  delivery: Delivery;
-  readonly known: KnownJob;
-  readonly lane: number;
-  ask: Ask<Entry> | undefined;
-  worker: Ref<WorkerMessage> | undefined;
+export class Entry {
+  ask: Ask<Entry> | undefined = undefined;
+  worker: Ref<WorkerMessage> | undefined = undefined;
   /** The body, once one was given to a thread. */
-  task: BodyTask | undefined;
+  task: BodyTask | undefined = undefined;
   /** The delivery that its worker has settled; another one came meanwhile when it is not `delivery`. */
-  settled: Delivery | undefined;
-  cancelled: boolean;
+  settled: Delivery | undefined = undefined;
+  cancelled = false;
   /** To be handed back if it has not started. */
-  withdrawn: boolean;
-  crashes: number;
+  withdrawn = false;
+  crashes = 0;
+
+  constructor(
+    /** Replaced when the broker hands the same job out again while its body runs (adoption). */
+    public delivery: Delivery,
+    readonly known: KnownJob,
+    readonly lane: number,
+  ) {}
 }
 
 /** A running job as `info` shows it. */
@@ -54,15 +59,16 @@ export type WorkerSupervisorMessage =
   | { readonly t: "withdraw"; readonly lane: number | "all" }
   | { readonly t: "cancel"; readonly id: string; readonly from: From<"running" | "queued" | undefined> }
   | { readonly t: "abort-all" }
+  | { readonly t: "buried"; readonly entry: Entry }
   | { readonly t: "when-idle"; readonly from: From<void> }
   | { readonly t: "running"; readonly from: From<readonly JobRef[]> }
   | { readonly t: "shutdown" };
 
 export interface WorkerSupervisorState {
   readonly partition: string;
+  readonly home: WorkerHome;
   readonly services: NodeServices;
-  readonly coordinator: Ref<CoordinatorMessage>;
-  readonly self: Ref<WorkerSupervisorMessage>;
+  readonly spawnOptions: SpawnOptions;
   readonly entries: Map<string, Entry>;
   readonly byPid: Map<number, Entry>;
   readonly idle: From<void>[];
@@ -70,6 +76,8 @@ export interface WorkerSupervisorState {
 }
 
 type Effect =
+  /** Its worker crashed, and so did the one that was to book that: the job itself is put aside, not tried for ever. */
+  | { readonly t: "bury"; readonly entry: Entry; readonly error: Error }
   | { readonly t: "release"; readonly delivery: Delivery }
   | { readonly t: "waiting"; readonly delivery: Delivery; readonly size: number }
   | { readonly t: "rescued"; readonly delivery: Delivery; readonly reason: string };
@@ -97,6 +105,8 @@ export function stepWorkerSupervisor(s: WorkerSupervisorState, m: WorkerSupervis
       return cancel(s, m.id, m.from, out);
     case "abort-all":
       return abortAll(s, out);
+    case "buried":
+      return ended(s, m.entry, out);
     case "when-idle":
       if (s.entries.size === 0) return out.reply(m.from, undefined);
       s.idle.push(m.from);
@@ -115,18 +125,7 @@ function run(s: WorkerSupervisorState, m: WorkerSupervisorMessage & { t: "run" }
     there.delivery = m.delivery; // adopted: the body that runs settles the newer delivery, the older is void
     return;
   }
-  const entry: Entry = {
-    delivery: m.delivery,
-    known: m.known,
-    lane: m.lane,
-    ask: undefined,
-    worker: undefined,
-    task: undefined,
-    settled: undefined,
-    cancelled: false,
-    withdrawn: false,
-    crashes: 0,
-  };
+  const entry = new Entry(m.delivery, m.known, m.lane);
   s.entries.set(envelope.id, entry);
   ask(s, entry, false, out);
 }
@@ -136,7 +135,7 @@ function ask(s: WorkerSupervisorState, entry: Entry, front: boolean, out: Superv
   const ahead = suspect === undefined && !s.services.callbacks.has("beforeRun");
   const { lane, known } = entry;
   const alone = suspect?.alone === true;
-  const asked: Ask<Entry> = { t: "ask", lane, to: s.self as Ref<AdmissionAnswer<Entry>>, entry, type: known.type, ahead, alone, front };
+  const asked: Ask<Entry> = { t: "ask", lane, to: s.home.supervisor as Ref<AdmissionAnswer<Entry>>, entry, type: known.type, ahead, alone, front };
   entry.ask = asked;
   out.cast(s.services.admission, asked as unknown as AdmissionMessage);
 }
@@ -159,10 +158,7 @@ interface Start {
 function start(s: WorkerSupervisorState, entry: Entry, how: Start, out: SupervisorOut): void {
   entry.ask = undefined;
   const aftermath = how.crash === undefined ? undefined : { error: how.crash, task: entry.task };
-  const { services, coordinator, self } = s;
-  const { short, slot } = how;
-  const args = { entry, short, slot, services, coordinator, supervisor: self, aftermath };
-  const ref = out.spawn(worker, args, { shutdownMs: services.graceMs.shutdown + WORKER_MARGIN_MS });
+  const ref = out.spawn(worker, new WorkerState(entry, s.home, how.short, how.slot, aftermath), s.spawnOptions);
   entry.worker = ref;
   s.byPid.set(ref.pid, entry);
   out.cast(ref, GO);
@@ -178,8 +174,13 @@ function exited(s: WorkerSupervisorState, pid: number, reason: ExitReason, out: 
   entry.worker = undefined;
   if (reason.kind === "crash" && entry.crashes++ === 0)
     return start(s, entry, { short: false, slot: false, crash: reason.error }, out);
-  if (reason.kind === "crash" || reason.kind === "killed") return giveBack(s, entry, out);
+  if (reason.kind === "crash") return out.effect({ t: "bury", entry, error: reason.error });
+  if (reason.kind === "killed") return giveBack(s, entry, out);
   if (entry.settled !== entry.delivery) return ask(s, entry, true, out);
+  ended(s, entry, out);
+}
+
+function ended(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
   s.entries.delete(entry.delivery.envelope.id);
   if (s.entries.size === 0) idle(s, out);
 }
@@ -205,7 +206,7 @@ function withdrawn(s: WorkerSupervisorState, entries: readonly Entry[], out: Sup
 
 function giveBack(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
   const { executionKey, id } = entry.delivery.envelope;
-  if (executionKey !== undefined) out.cast(s.coordinator, { t: "release", key: executionKey, id });
+  if (executionKey !== undefined) out.cast(s.home.coordinator, { t: "release", key: executionKey, id });
   out.effect({ t: "release", delivery: entry.delivery });
   s.entries.delete(id);
   if (s.entries.size === 0) idle(s, out);
@@ -219,7 +220,7 @@ function withdraw(s: WorkerSupervisorState, lane: number | "all", out: Superviso
     if (entry.worker !== undefined) out.cast(entry.worker, { t: "withdraw" });
     else lanes.add(entry.lane);
   }
-  const to = s.self as Ref<AdmissionAnswer<Entry>>;
+  const to = s.home.supervisor as Ref<AdmissionAnswer<Entry>>;
   for (const one of lanes) out.cast(s.services.admission, { t: "withdrawLane", lane: one, to } as unknown as AdmissionMessage);
 }
 
@@ -250,6 +251,31 @@ function jobRef(entry: Entry): JobRef {
   return { id, job, partition, queue, attempt, startedAt: entry.task?.startedAt ?? 0 };
 }
 
+function carryOut(effect: Effect, s: WorkerSupervisorState): void {
+  const { broker, events } = s.services;
+  if (effect.t === "bury") return buryCrashed(effect.entry, effect.error, s);
+  const fields = () => jobFields(effect.delivery.envelope);
+  if (effect.t === "release") broker.release(effect.delivery);
+  else if (effect.t === "waiting") events.emit("job.waiting", { ...fields(), size: effect.size });
+  else events.emit("job.rescued", { ...fields(), reason: effect.reason });
+}
+
+function buryCrashed(entry: Entry, error: Error, s: WorkerSupervisorState): void {
+  const { broker, clock, events, results, logger } = s.services;
+  const { envelope } = entry.delivery;
+  const failure = verdict("crash", error.name, `its worker crashed twice: ${error.message}`, true);
+  const record = { reason: "failed", error: failure, buriedAt: clock.now() } as const;
+  if (envelope.executionKey !== undefined) s.home.coordinator.cast({ t: "release", key: envelope.executionKey, id: envelope.id });
+  broker
+    .bury(entry.delivery, envelope, record)
+    .then(() => {
+      results.ended(envelope.partition, envelope.id, { kind: "buried", record });
+      events.emit("job.buried", { ...jobFields(envelope), reason: record.reason, error: new JobFailed(envelope.id, failure) });
+    })
+    .catch((refused) => logger.error(`job ${envelope.id} could not be buried`, refused))
+    .then(() => s.home.supervisor.cast({ t: "buried", entry }));
+}
+
 export interface WorkerSupervisorArgs {
   readonly partition: string;
   readonly services: NodeServices;
@@ -258,24 +284,21 @@ export interface WorkerSupervisorArgs {
 
 export const workerSupervisor: Behaviour<WorkerSupervisorState, WorkerSupervisorMessage, Effect, WorkerSupervisorArgs> = {
   kind: "worker-supervisor",
-  init: ({ partition, services, coordinatorName }, self) => ({
-    partition,
-    services,
-    coordinator: self.kernel.whereis(coordinatorName) as Ref<CoordinatorMessage>,
-    self: self.ref,
-    entries: new Map(),
-    byPid: new Map(),
-    idle: [],
-    stopping: false,
-  }),
-  step: stepWorkerSupervisor,
-  interpret: (effect, s) => {
-    const { broker, events } = s.services;
-    const fields = () => jobFields(effect.delivery.envelope);
-    if (effect.t === "release") broker.release(effect.delivery);
-    else if (effect.t === "waiting") events.emit("job.waiting", { ...fields(), size: effect.size });
-    else events.emit("job.rescued", { ...fields(), reason: effect.reason });
+  init: ({ partition, services, coordinatorName }, self) => {
+    const coordinator = self.kernel.whereis(coordinatorName) as Ref<CoordinatorMessage>;
+    return {
+      partition,
+      services,
+      home: { services, coordinator, supervisor: self.ref },
+      spawnOptions: { shutdownMs: services.graceMs.shutdown + WORKER_MARGIN_MS },
+      entries: new Map(),
+      byPid: new Map(),
+      idle: [],
+      stopping: false,
+    };
   },
+  step: stepWorkerSupervisor,
+  interpret: carryOut,
   exited: (child, reason) => ({ t: "exited", pid: child.pid, reason }),
   shutdown: () => ({ t: "shutdown" }),
   describe: (s) => ({ jobs: s.entries.size }),

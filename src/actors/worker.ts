@@ -34,31 +34,49 @@ export type WorkerMessage =
   | { readonly t: "others-in" }
   | { readonly t: "shutdown" };
 
-export interface WorkerArgs {
-  readonly entry: Entry;
-  readonly short: boolean;
-  /** Whether it holds a slot of admission's; one that only settles has none. */
-  readonly slot: boolean;
+const NO_STATES: readonly unknown[] = [];
+const NOBODY: Ref<WorkerMessage> = { name: "worker", pid: 0, cast: () => false };
+/** What a worker takes over from one that crashed: its error, and the body to wait for, if there was one. */
+export interface Aftermath {
+  readonly error: Error;
+  readonly task: BodyTask | undefined;
+}
+
+/** The supervisor's side of all its workers: made once a partition. */
+export interface WorkerHome {
   readonly services: NodeServices;
   readonly coordinator: Ref<CoordinatorMessage>;
   readonly supervisor: Ref<WorkerSupervisorMessage>;
-  /** Set when this worker takes over from one that crashed: the body to wait for, if it had one. */
-  readonly aftermath: { readonly error: Error; readonly task: BodyTask | undefined } | undefined;
 }
 
-export interface WorkerState extends WorkerArgs {
-  readonly self: Ref<WorkerMessage>;
-  phase: "new" | "before" | "marking" | "running" | "settling";
+/** A class, and handed over as it is: one is made for each job. */
+export class WorkerState {
+  phase: "new" | "before" | "marking" | "running" | "settling" = "new";
   wanted: Wanted;
   /** Whether the slot has been given back. */
   slotReturned: boolean;
   /** What beforeRun answered, one for each callback object. */
-  states: readonly unknown[];
+  states: readonly unknown[] = NO_STATES;
+  /** Its own address; set when it starts. */
+  self: Ref<WorkerMessage> = NOBODY;
+
+  constructor(
+    readonly entry: Entry,
+    readonly home: WorkerHome,
+    readonly short: boolean,
+    /** Whether it holds a slot of admission's; one that only settles has none. */
+    slot: boolean,
+    readonly aftermath: Aftermath | undefined,
+  ) {
+    this.wanted = entry.cancelled ? "cancel" : undefined;
+    this.slotReturned = !slot;
+  }
+
+  get services(): NodeServices {
+    return this.home.services;
+  }
 }
 
-/** What ends without a measured run says nothing for its type being short. */
-const NOT_SHORT = Number.POSITIVE_INFINITY;
-const NO_STATES: readonly unknown[] = [];
 /** A settlement that the broker refuses (a full disk) is tried again this often. */
 const SETTLE_AGAIN_MS = 1_000;
 /** A suspect that has run alone this long no longer keeps the others out. */
@@ -67,6 +85,9 @@ const BEFORE_RUN: WorkerEffect = { t: "beforeRun" };
 const MARK: WorkerEffect = { t: "mark" };
 const GIVE: WorkerEffect = { t: "give" };
 const REVOKE: WorkerEffect = { t: "revoke" };
+
+/** What ends without a measured run says nothing for its type being short. */
+const NOT_SHORT = Number.POSITIVE_INFINITY;
 
 type WorkerOut = Out<WorkerMessage, WorkerEffect>;
 
@@ -113,7 +134,7 @@ function go(s: WorkerState, now: number, out: WorkerOut): void {
 }
 
 /** The crash of the worker before this one counts as a failed attempt, once the body it left behind has ended. */
-function takeOver(s: WorkerState, aftermath: NonNullable<WorkerArgs["aftermath"]>, now: number, out: WorkerOut): void {
+function takeOver(s: WorkerState, aftermath: Aftermath, now: number, out: WorkerOut): void {
   if (aftermath.task === undefined) return settle(s, afterCrash(s, aftermath.error, now), out);
   s.phase = "running";
   aftermath.task.owner = s.self;
@@ -183,10 +204,10 @@ function settle(s: WorkerState, plan: Plan, out: WorkerOut): void {
   returnSlot(s, NOT_SHORT, out);
   const { executionKey, id } = s.entry.delivery.envelope;
   if (plan.do === "again") {
-    out.cast(s.supervisor, { t: "again", entry: s.entry, rescued: plan.rescued });
+    out.cast(s.home.supervisor, { t: "again", entry: s.entry, rescued: plan.rescued });
     return out.stop();
   }
-  if (executionKey !== undefined) out.cast(s.coordinator, { t: "release", key: executionKey, id });
+  if (executionKey !== undefined) out.cast(s.home.coordinator, { t: "release", key: executionKey, id });
   out.effect({ t: "settle", plan });
   if (plan.do === "complete" || plan.do === "release") out.stop();
 }
@@ -197,16 +218,12 @@ function unsettled(s: WorkerState, m: WorkerMessage & { t: "unsettled" }, out: W
   out.timer("settle", SETTLE_AGAIN_MS, { t: "settle-again", plan: m.plan });
 }
 
-export const worker: Behaviour<WorkerState, WorkerMessage, WorkerEffect, WorkerArgs> = {
+export const worker: Behaviour<WorkerState, WorkerMessage, WorkerEffect, WorkerState> = {
   kind: "worker",
-  init: (args, self) => ({
-    ...args,
-    self: self.ref,
-    phase: "new",
-    wanted: args.entry.cancelled ? "cancel" : undefined,
-    slotReturned: !args.slot,
-    states: NO_STATES,
-  }),
+  init: (state, self) => {
+    state.self = self.ref;
+    return state;
+  },
   step: stepWorker,
   interpret: (effect, state) => carryOut(effect, state),
   shutdown: () => ({ t: "shutdown" }),

@@ -4,13 +4,13 @@
  * Owns nothing. A definition stands for the file that it was defined in.
  */
 import { isJobDefinition, type JobDefinition } from "../jobs/definition.ts";
-import { type LoadedModule, loadModules } from "../threads/modules.ts";
+import { type LoadedJob, loadModules } from "../threads/modules.ts";
 import { InvalidOptions } from "./errors.ts";
 import type { RuntimeOptions } from "./options.ts";
 
 type Given = URL | string | JobDefinition;
 
-export async function loadJobs(jobs: RuntimeOptions["jobs"]): Promise<readonly LoadedModule[]> {
+export async function loadJobs(jobs: RuntimeOptions["jobs"]): Promise<readonly LoadedJob[]> {
   if (jobs === undefined) return [];
   const list: readonly Given[] = Array.isArray(jobs) ? jobs : [jobs as Given];
   const definitions = list.filter(isJobDefinition).map(located);
@@ -24,7 +24,7 @@ export async function loadJobs(jobs: RuntimeOptions["jobs"]): Promise<readonly L
   return [...definitions, ...loaded];
 }
 
-function located(definition: JobDefinition): LoadedModule {
+function located(definition: JobDefinition): LoadedJob {
   if (definition.module !== undefined) return { definition, url: definition.module };
   throw new InvalidOptions([`jobs: the file of job "${definition.name}" is not known; give its file or folder instead`]);
 }

@@ -19,7 +19,7 @@ import { dynamicSupervisor } from "../kernel/dynamic-supervisor.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { supervisor } from "../kernel/supervisor.ts";
 import type { ChildSpec, Clock, ExitNotice, Ref } from "../kernel/types.ts";
-import type { LoadedModule } from "../threads/modules.ts";
+import type { LoadedJob } from "../threads/modules.ts";
 import type { ThreadPool } from "../threads/types.ts";
 import type { CheckedOptions } from "./options.ts";
 
@@ -50,7 +50,7 @@ export interface NodeParts {
   readonly options: CheckedOptions;
   readonly clock: Clock;
   readonly pool: ThreadPool;
-  readonly jobs: readonly LoadedModule[];
+  readonly jobs: readonly LoadedJob[];
 }
 
 export function makeNode(parts: NodeParts): Node {
