@@ -1,5 +1,7 @@
 /**
- * Spillway's public face: names only. `docs/` says what each means; `spillway/job` is the light part for job modules.
+ * Spillway's public face: names only.
+ *
+ * Owns nothing. `docs/` says what each name means; `spillway/job` is the light part for job modules.
  */
 export type { Callbacks, CallbackJob } from "./actors/callbacks.ts";
 export { UnknownCommand } from "./actors/errors.ts";
@@ -17,6 +19,7 @@ export * from "./jobs/index.ts";
 export { SpillwayError } from "./kernel/errors.ts";
 export type { TreeNode } from "./kernel/types.ts";
 export * from "./runtime/errors.ts";
+export type { BrokerQueue, Buried } from "./runtime/control.ts";
 export type { EnqueueOptions } from "./runtime/enqueue.ts";
 export type { Cancelled, JobHandle } from "./runtime/handle.ts";
 export type { RuntimeOptions } from "./runtime/options.ts";

@@ -83,6 +83,19 @@ function checkQueues(partition: string, queues: QueueOptions): void {
   if (problems.length > 0) throw new InvalidOptions(problems);
 }
 
+/** One queue as it is on the broker, whoever consumes it. */
+export interface BrokerQueue {
+  readonly partition: string;
+  readonly queue: string;
+  /** Available, in no node's hands. */
+  readonly ready: number;
+  readonly scheduled: number;
+  readonly buried: number;
+  /** In this node's hands: running, or waiting for a slot or a key. */
+  readonly unsettled: number;
+  readonly paused: boolean;
+}
+
 /** `runtime.queues`. */
 export class Queues {
   readonly #node: Node;
@@ -114,6 +127,16 @@ export class Queues {
     const { broker } = this.#node.services;
     const all = await broker.queues();
     return all.filter((ref) => ref.partition === partition && broker.counts(ref)?.paused === true).map((ref) => ref.queue);
+  }
+
+  /** Every queue that exists on the broker, by partition and name; a producer sees them too. */
+  async list(): Promise<readonly BrokerQueue[]> {
+    const { broker } = this.#node.services;
+    const all = (await broker.queues()).map(({ partition, queue }) => {
+      const { available = 0, scheduled = 0, buried = 0, unsettled = 0, paused = false } = broker.counts({ partition, queue }) ?? {};
+      return { partition, queue, ready: available, scheduled, buried, unsettled, paused };
+    });
+    return all.sort((a, b) => compare(a.partition, b.partition) || compare(a.queue, b.queue));
   }
 
   async #setPaused(partition: string, queue: string, paused: boolean): Promise<void> {
@@ -151,6 +174,8 @@ export class Queues {
     }
   }
 }
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 function known(node: Node, partition: string, queue: string): void {
   const { broker } = node.services;

@@ -9,7 +9,7 @@ import type { EventHub } from "../actors/events.ts";
 import { jobFields } from "../actors/callbacks.ts";
 import type { Catalogue } from "../actors/catalogue.ts";
 import type { PublishOptions } from "../broker/contract.ts";
-import { envelopeOf, Job, Prepared, prepare } from "../jobs/create.ts";
+import { checkPayload, envelopeOf, Job, Prepared, prepare } from "../jobs/create.ts";
 import type { JobDefinition } from "../jobs/definition.ts";
 import { type Duration, toMs } from "../jobs/duration.ts";
 import type { Envelope } from "../jobs/envelope.ts";
@@ -114,7 +114,10 @@ export class Enqueuer {
   }
 
   #prepare(what: JobDefinition | Job | string, args: unknown, options: EnqueueOptions): Prepared | Promise<Prepared> {
-    if (what instanceof Prepared) return options.id === undefined ? what : renamed(what, options.id);
+    if (what instanceof Prepared) {
+      checkPayload(what.job, what.argsText, this.#home.payloadLimitBytes);
+      return options.id === undefined ? what : renamed(what, options.id);
+    }
     const definition = typeof what === "string" ? this.#byName(what) : what;
     const payloadLimitBytes = this.#home.payloadLimitBytes;
     return prepare(definition, args, options.id === undefined ? { payloadLimitBytes } : { payloadLimitBytes, id: options.id });
