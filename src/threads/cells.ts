@@ -33,11 +33,13 @@ export interface Cells {
   /** `monotonicMs` at the start of the body; 0 while its module is still loading. */
   readonly start: Float64Array;
   readonly durationMs: Float64Array;
+  /** [0]: log lines that main has read, by wrap-around; the host drops lines when main falls behind. */
+  readonly logs: Int32Array;
 }
 
 /** Memory for one thread's cells: 24 KiB. */
 export function makeCellBuffer(): SharedArrayBuffer {
-  return new SharedArrayBuffer(RING * 24);
+  return new SharedArrayBuffer(RING * 24 + 8);
 }
 
 export function cellsOn(buffer: SharedArrayBuffer): Cells {
@@ -46,5 +48,6 @@ export function cellsOn(buffer: SharedArrayBuffer): Cells {
     durationMs: new Float64Array(buffer, RING * 8, RING),
     state: new Int32Array(buffer, RING * 16, RING),
     cancel: new Int32Array(buffer, RING * 20, RING),
+    logs: new Int32Array(buffer, RING * 24, 1),
   };
 }

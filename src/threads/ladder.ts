@@ -14,6 +14,8 @@ import type { AbortReason, Outcome, Task } from "./types.ts";
 
 /** A thread that is told to end and has not answered for this long, though it could run, gets no more grace. */
 const SILENT_AFTER_MS = 100;
+/** The same for one that the busy machine hardly runs. */
+const STARVED_AFTER_MS = 500;
 
 export interface LadderOptions {
   readonly graceMs: number;
@@ -124,11 +126,13 @@ export class Ladder {
     // What it answered may lie on the port still.
     this.thread.look();
     if (this.#over) return;
-    const left = this.#graceMs - (performance.now() - this.#startedMs);
+    const passed = performance.now() - this.#startedMs;
+    const left = this.#graceMs - passed;
     const seen = this.#alive || (this.thread.cells.cancel[this.slot] ?? 0) < 0;
     if (seen || left <= 0) this.#later(left, () => void this.#kill("over"));
-    else if (this.#cpu.starved()) this.#later(Math.min(left, SILENT_AFTER_MS), () => this.#silentOrWait());
-    else void this.#kill(`cut short: no answer within ${SILENT_AFTER_MS} ms`);
+    else if (passed < STARVED_AFTER_MS && this.#cpu.starved())
+      this.#later(Math.min(left, SILENT_AFTER_MS), () => this.#silentOrWait());
+    else void this.#kill(`cut short: no answer within ${Math.round(passed)} ms`);
   }
 
   #later(ms: number, then: () => void): void {

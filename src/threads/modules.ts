@@ -6,12 +6,12 @@
  * said by one typed error that names the file.
  */
 import { readdirSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { defineJob, isJobDefinition, type JobDefinition } from "../jobs/definition.ts";
 import { InvalidJob } from "../jobs/errors.ts";
 import { defaultExport, isJob, isTypescript } from "./host/loader.ts";
+import { tsxForImport } from "./tsx.ts";
 
 /** A definition, and the module that threads load for it. */
 export interface LoadedJob {
@@ -78,19 +78,10 @@ async function importModule(url: string): Promise<unknown> {
   }
 }
 
-type Tsx = { tsImport(url: string, parent: string): Promise<unknown> };
-
 /** Node 20 has no type stripping of its own, and main may run without tsx. */
 async function importTypescript(url: string): Promise<unknown> {
-  let tsx: Tsx;
   try {
-    tsx = createRequire(url)("tsx/esm/api") as Tsx;
-  } catch (error) {
-    const problem = "it is TypeScript, which needs tsx on this version of Node: npm i tsx, or compile it.";
-    throw new InvalidJob(fileURLToPath(url), problem, { cause: error });
-  }
-  try {
-    return await tsx.tsImport(url, url);
+    return await tsxForImport(url).tsImport(url, url);
   } catch (error) {
     throw notLoaded(url, error);
   }

@@ -21,6 +21,8 @@ import { HostWorker } from "./worker.ts";
 
 /** From terminate to wedged. */
 const WEDGED_AFTER_MS = 1_000;
+/** Messages read in one look; a body that prints without end must not keep main from its other work. */
+const MOST_MESSAGES_A_LOOK = 1_024;
 
 /** How a thread says that it dies, before it does. */
 export interface Dying {
@@ -51,6 +53,8 @@ export class Thread {
   ladder: Ladder | undefined = undefined;
   /** Looks in a row at which jobs lay there and none ran. */
   deafLooks = 0;
+  /** More came at once than one look reads; until the watch looks again. */
+  flooded = false;
   /** A task has had its outcome from it. */
   served = false;
   /** The body that ran at the last look, and since when as far as looks can tell. */
@@ -136,9 +140,17 @@ export class Thread {
     for (const type of types) this.#worker.load(type).catch(() => {});
   }
 
-  /** Reads all that has come, then the cells. */
-  look(): void {
-    for (let got = this.#receiveOne(); got !== undefined; got = this.#receiveOne()) this.#handle(got.message);
+  /** Reads what has come, then the cells. What is more than `most` comes with the next message event. */
+  look(most = MOST_MESSAGES_A_LOOK): void {
+    for (let read = 0; read < most; read++) {
+      const got = this.#receiveOne();
+      if (got === undefined) {
+        this.#sweep();
+        return;
+      }
+      this.#handle(got.message);
+    }
+    this.flooded = true;
     this.#sweep();
   }
 
@@ -154,7 +166,7 @@ export class Thread {
   /** A message could be written and not be read: its job has ended, and nobody will ever say how. */
   #unreadable(error: Error): void {
     const ended = this.ring.slots().filter((slot) => Atomics.load(this.cells.state, slot) === ENDED);
-    this.look();
+    this.look(Number.POSITIVE_INFINITY);
     const message = `the result cannot be read: ${error.message}`;
     const failure: Failure = { kind: "result", name: error.name, message, stack: undefined, final: false };
     for (const slot of ended) this.#settle(slot, { kind: "failed", failure, durationMs: 0 });
@@ -225,7 +237,9 @@ export class Thread {
   #receive(message: unknown): void {
     this.deafLooks = 0;
     this.#handle(message);
-    this.look();
+    // Each of a flood's messages has an event of its own; reading ahead in each would never come to an end.
+    if (this.flooded) this.#sweep();
+    else this.look();
     this.#owner.onRoom();
   }
 
@@ -256,6 +270,7 @@ export class Thread {
         guarded(() => task?.progress?.(parts[2]));
         break;
       case wire.LOG:
+        Atomics.add(this.cells.logs, 0, 1);
         guarded(() => task?.log?.(parts[2] as LogLevel, parts[3] as string, parts[4]));
         break;
       case wire.ALIVE:
@@ -299,7 +314,7 @@ export class Thread {
   #exited(code: number, error: Error | undefined): void {
     this.state = "gone";
     clearTimeout(this.#stuckTimer);
-    this.look();
+    this.look(Number.POSITIVE_INFINITY);
     const unstarted = this.ring.revokeAll();
     const ladder = this.ladder;
     this.ladder = undefined;

@@ -58,6 +58,7 @@ export class Watch {
     // A copy: a look may end a thread and change the list.
     for (const thread of [...this.#pool.inService]) {
       if (thread.ring.open === 0) continue;
+      thread.flooded = false;
       thread.look();
       open += thread.ring.open;
       this.#look(thread, now);

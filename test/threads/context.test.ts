@@ -47,6 +47,30 @@ test("console lines of a body are its log, also the last words before it hangs",
   expect(hangs.logs).toEqual([{ level: "info", text: "last words", data: undefined }]);
 });
 
+test("a body that prints without end neither stops main nor outlives its limit; what is too much is dropped", async () => {
+  const pool = await startPool();
+  const texts = new Set<string>();
+  let lines = 0;
+  const log = (_: unknown, text: string) => {
+    lines++;
+    texts.add(text.replace(/^\d+/, "n"));
+  };
+  const given = pool.give(pool.type("talks"), { way: "floods" }, { maxExecutionTimeMs: 300, log });
+  let turns = 0;
+  let over = false;
+  given.outcome.then(() => {
+    over = true;
+  });
+  while (!over) {
+    await new Promise((resolve) => setImmediate(resolve));
+    turns++;
+  }
+  expect(await given.outcome).toEqual(failed({ kind: "timeout" }));
+  expect(turns).toBeGreaterThan(10);
+  expect(lines).toBeGreaterThan(1_000);
+  expect([...texts]).toContain("and again");
+});
+
 test("services of the options answer, fail, and are not found by inherited names", async () => {
   const services = {
     add: (a: unknown, b: unknown) => Number(a) + Number(b),

@@ -1,8 +1,10 @@
 /** The job registry as files: what is taken, and in which words the rest is refused. */
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { loadModules } from "../../src/threads/modules.ts";
 import { broken, fixture, fixturePath } from "./support.ts";
@@ -41,6 +43,17 @@ test("a list takes files by path and URL, CommonJS and TypeScript too, each once
     fixture("late-ready.mjs"),
   ]);
   expect(loaded.map(({ definition }) => definition.name)).toEqual(["echo", "common", "typed", "late-ready"]);
+});
+
+test("TypeScript loads on plain Node, where nothing has registered a loader", async () => {
+  const built = new URL("../../dist/threads/modules.js", import.meta.url).href;
+  const files = JSON.stringify([fixture("typed.ts"), fixture("typed-late.ts")]);
+  const script = `
+    const { loadModules } = await import(${JSON.stringify(built)});
+    const loaded = await loadModules(${files});
+    console.log(loaded.map(({ definition }) => definition.name).join());`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]);
+  expect(stdout.trim()).toBe("typed,typed-late");
 });
 
 test("a plain object is checked as a definition is", async () => {

@@ -40,14 +40,16 @@ test("the deadline is the start plus the limit", async () => {
 
 test("modules load as ESM, CommonJS, with top-level await, and as TypeScript", async () => {
   const pool = await startPool();
-  const [common, awaited, typed] = await Promise.all([
+  const [common, awaited, typed, typedLate] = await Promise.all([
     pool.run(pool.type("common", fixture("common.cjs")), { word: "sense" }),
     pool.run(pool.type("late-ready")),
     pool.run(pool.type("typed", fixture("typed.ts")), { mode: "sum", numbers: [1, 2, 3] }),
+    pool.run(pool.type("typed-late", fixture("typed-late.ts"))),
   ]);
   expect(common).toEqual(completed("common sense"));
   expect(awaited).toEqual(completed("awaited"));
   expect(typed).toEqual(completed(6));
+  expect(typedLate).toEqual(completed("typed and awaited"));
 });
 
 test("args are checked in the thread, and what the schema makes of them is what the body gets", async () => {

@@ -27,6 +27,8 @@ import { sizeOf } from "./size.ts";
 
 /** Completions wait at most this long for company. */
 const FLUSH_AFTER_MS = 0.2;
+/** More log lines than these would only fill main's memory. */
+const MOST_LINES_UNREAD = 2_000;
 /** Bodies run at most this long without a turn of the event loop between them. */
 const YIELD_AFTER_MS = 10;
 
@@ -57,6 +59,8 @@ export class Host {
   #flushedAt = 0;
   #unflushed = false;
   #flushArmed = false;
+  #lines = 0;
+  #droppedLines = 0;
 
   constructor(start: wire.HostStart) {
     this.cells = cellsOn(start.cells);
@@ -99,7 +103,22 @@ export class Host {
   }
 
   #log(job: RunningJob, level: LogLevel, text: string, data: unknown): void {
+    if (this.#behind() >= MOST_LINES_UNREAD) {
+      this.#droppedLines++;
+      return;
+    }
+    if (this.#droppedLines > 0) {
+      const dropped = `${this.#droppedLines} lines were dropped: they came faster than they could be read`;
+      this.#droppedLines = 0;
+      this.#log(job, "warn", dropped, undefined);
+    }
     this.#port.postMessage([wire.LOG, job.slot, level, text, data]);
+    this.#lines = (this.#lines + 1) | 0;
+  }
+
+  /** Log lines that main has not read. */
+  #behind(): number {
+    return (this.#lines - Atomics.load(this.cells.logs, 0)) | 0;
   }
 
   tellDying(failure: Failure, children: readonly number[]): void {
