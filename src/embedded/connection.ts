@@ -147,7 +147,10 @@ export class Connection implements Commits, StoreListener {
   }
 
   async #connect(reopened: boolean): Promise<Opened> {
-    const { node, maxCrashes, clock, tuning } = this.#options;
+    const { node, maxCrashes, clock } = this.#options;
+    const { faults, ...limits } = this.#options.tuning;
+    // a fault made on purpose is made once, not again after each loss
+    const tuning = faults === undefined || reopened ? limits : { ...limits, faults };
     const config = {
       folder: this.path,
       node,

@@ -1,0 +1,114 @@
+/**
+ * Who took the process down: suspects after a crash, crashes counted for the guilty only, poison buried.
+ */
+import { expect, test } from "vitest";
+import { collect, counted, jobs, OTHER, P, Q, until } from "../conformance/harness.ts";
+import { child, exited, folder, inspect, opened, said } from "./files.ts";
+
+/** Runs the store's jobs in a process of its own until it ends; true when it was killed. */
+async function runOnce(path: string, maxCrashes: number): Promise<boolean> {
+  const process_ = child("poison.mjs", path, String(maxCrashes));
+  await said(process_, "ready");
+  await exited(process_);
+  return process_.signalCode === "SIGKILL";
+}
+
+for (const [poisons, most] of [
+  [1, 4],
+  [2, 8],
+] as const) {
+  test(`${poisons} poison among 120 jobs: buried after 3 crashes of its own, no innocent is`, {
+    timeout: 60_000,
+  }, async () => {
+    const path = folder();
+    const { broker: first } = await opened(path);
+    await first.declare([Q]);
+    const sent = jobs(120);
+    const bad = Array.from({ length: poisons }, (_, at) => jobs(1, { id: `poison-${at}` })).flat();
+    await first.publishMany([...sent.slice(0, 40), ...bad, ...sent.slice(40)]);
+    await first.close();
+    let crashes = 0;
+    while (await runOnce(path, 3)) crashes += 1;
+    expect(crashes).toBeGreaterThanOrEqual(3);
+    expect(crashes).toBeLessThanOrEqual(most);
+    const { broker } = await opened(path);
+    const graves = await broker.listBuried(Q);
+    expect(graves.map((one) => one.id).sort()).toEqual(bad.map((one) => one.id).sort());
+    expect(graves[0]?.record).toMatchObject({ reason: "poison", error: { kind: "crash" } });
+    expect(graves[0]?.envelope?.argsText, "its bytes are kept").toBe(bad[0]?.argsText);
+    await counted(broker, { available: 0, unsettled: 0, buried: poisons });
+    await broker.close();
+    expect(inspect(path)).toMatchObject({ integrity: ["ok"], wrong: [] });
+  });
+}
+
+/** Opens the store, does something, and leaves it as a crash would: nothing is closed. */
+async function crash(path: string): Promise<void> {
+  const process_ = child("hold.mjs", path);
+  await said(process_, "ready");
+  process_.kill("SIGKILL");
+  await exited(process_);
+}
+
+test("after an unclean end what may have been handed out is a suspect; after a close in order nothing is", async () => {
+  const path = folder();
+  await crash(path);
+  const { broker } = await opened(path);
+  await broker.declare([OTHER]);
+  const { inbox, subscription } = collect(broker, 10);
+  const held = await inbox.take(3);
+  // that process handed out nothing: its frontier was before the first job
+  expect(held.every((one) => one.suspect === undefined)).toBe(true);
+  await subscription.cancel();
+  for (const one of held) broker.release(one);
+  await broker.close();
+  const { broker: third } = await opened(path);
+  const again = collect(third, 10);
+  expect((await again.inbox.take(3)).every((one) => one.suspect === undefined && !one.redelivered)).toBe(
+    true,
+  );
+});
+
+test("a suspect that is handed back, and one whose store is closed in order, is charged with nothing", async () => {
+  const path = folder();
+  const process_ = child("poison.mjs", path, "3");
+  process_.kill("SIGKILL");
+  await exited(process_);
+  const { broker } = await opened(path);
+  await broker.declare([Q]);
+  await broker.publishMany(jobs(2));
+  const { inbox, subscription } = collect(broker, 2);
+  const [a, b] = await inbox.take(2);
+  if (a !== undefined) await broker.markStarted(a, true);
+  if (b !== undefined) await broker.markStarted(b, true);
+  await subscription.cancel();
+  if (a !== undefined) broker.release(a);
+  await broker.close();
+  const second = await opened(path);
+  const again = collect(second.broker, 2);
+  expect((await again.inbox.take(2)).map((one) => one.suspect)).toEqual([undefined, undefined]);
+  expect(second.heard.burials).toEqual([]);
+});
+
+test("a poison buried at open is told to whoever opened the store, once", { timeout: 60_000 }, async () => {
+  const path = folder();
+  const { broker: first } = await opened(path);
+  await first.declare([Q]);
+  await first.publishMany(jobs(1, { id: "poison-x", queueKey: "k" }));
+  await first.close();
+  // the first crash makes it a suspect, the second is counted at the open after it
+  await runOnce(path, 1);
+  await runOnce(path, 1);
+  const { broker, heard } = await opened(path, {}, { maxCrashes: 1 });
+  await until(
+    () => heard.burials.length,
+    (count) => count === 1,
+  );
+  expect(heard.burials).toMatchObject([
+    { partition: P, queue: Q.queue, id: "poison-x", record: { reason: "poison" } },
+  ]);
+  expect(await broker.holderOf(P, "k"), "its key is free").toBeUndefined();
+  await broker.close();
+  const { heard: later } = await opened(path);
+  expect(later.burials).toEqual([]);
+});
