@@ -8,6 +8,9 @@
 
 import type { Clock } from "../kernel/types.ts";
 
+/** Of the event loop, in one `settle`; some forty million messages. */
+const MOST_TURNS = 10_000;
+
 interface Armed {
   readonly due: number;
   readonly callback: () => void;
@@ -65,10 +68,13 @@ export class VirtualClock implements Clock {
     this.time = until;
   }
 
-  /** Lets microtasks and the turns asked for run, until none is left; time stands still. */
+  /** Lets microtasks and the turns asked for run until none is left; time stands still. Rejects if it never ends. */
   async settle(): Promise<void> {
-    do await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.turns > 0);
+    for (let turn = 0; turn < MOST_TURNS; turn++) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.turns === 0) return;
+    }
+    throw new Error(`still busy after ${MOST_TURNS} turns of the event loop: actors keep each other going`);
   }
 
   private insert(timer: Armed): void {
