@@ -64,7 +64,7 @@ export function advance(state: SupervisorState, out: SupervisorOut): void {
 
 function nextStop(state: SupervisorState, plan: Plan, out: SupervisorOut): Slot | undefined {
   for (let slot = plan.stop.shift(); slot !== undefined; slot = plan.stop.shift()) {
-    if (slot.ref !== undefined) {
+    if (slot.ref !== undefined && !hasEnded(state, slot.ref)) {
       slot.state = "stopping";
       out.stopChild(slot.ref);
       return slot;
@@ -72,6 +72,13 @@ function nextStop(state: SupervisorState, plan: Plan, out: SupervisorOut): Slot 
     childGone(state, plan, slot);
   }
   return undefined;
+}
+
+/** Its exit arrived during an earlier plan and still waits; no other will come, so it is taken from there. */
+function hasEnded(state: SupervisorState, ref: Ref<never>): boolean {
+  const at = state.deferred.findIndex((message) => message.type === "exited" && message.ref === ref);
+  if (at >= 0) state.deferred.splice(at, 1);
+  return at >= 0;
 }
 
 /** A child that the plan stops has ended. */

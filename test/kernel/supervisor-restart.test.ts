@@ -335,6 +335,27 @@ test("while a restart is under way exits and requests wait, a shutdown does not"
   expect(take(log)).toBe("-c -b -a");
 });
 
+test("a child whose crash still waits to be handled, and that another restart stops, holds up nothing", async () => {
+  const gate = deferred();
+  let slow = false;
+  const { kernel, ref, send, settle } = await supervised({
+    strategy: "rest_for_one",
+    children: (lines) => [
+      workerSpec(lines, "a"),
+      workerSpec(lines, "b"),
+      workerSpec(lines, "c"),
+      workerSpec(lines, "d", {}, { ready: () => (slow ? gate.promise : Promise.resolve()) }),
+    ],
+  });
+  slow = true;
+  await send("d", "crash");
+  await send("b", "crash");
+  await send("c", "crash");
+  gate.resolve();
+  await settle();
+  expect(await states(kernel, ref)).toBe("a:running b:running c:running d:running");
+});
+
 test("a shutdown in the middle of a slow restart does not wait for it past the child's time", async () => {
   let slow = false;
   const { kernel, ref, clock, send } = await supervised({
