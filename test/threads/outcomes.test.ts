@@ -57,7 +57,12 @@ test("args are checked in the thread, and what the schema makes of them is what 
   const checked = pool.type("checked");
   expect(await pool.run(checked, { id: 5 })).toEqual(completed({ id: 5, note: "none" }));
   expect(await pool.run(checked, { id: 0 })).toEqual(
-    failed({ kind: "error", name: "InvalidArgs", final: true, message: expect.stringContaining("id: ") }),
+    failed({
+      kind: "error",
+      name: "InvalidArgs",
+      final: true,
+      message: expect.stringMatching(/"checked" do not fit: id: /),
+    }),
   );
 });
 
@@ -139,4 +144,10 @@ test.each([
     failed({ kind: "error", name: errorName, message: expect.stringContaining(message), final: false }),
   );
   expect(await pool.run(pool.type("noop"))).toEqual(completed(undefined));
+});
+
+test("no args at all arrive as undefined, so that defaults work", async () => {
+  const pool = await startPool();
+  const outcome = await pool.run(pool.type("echo"), null);
+  expect(outcome).toMatchObject({ kind: "completed", value: { args: undefined } });
 });

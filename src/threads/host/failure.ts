@@ -6,16 +6,12 @@
  */
 import { inspect } from "node:util";
 import type { FailureKind } from "../../jobs/envelope.ts";
+import { InvalidArgs } from "../../jobs/errors.ts";
 import type { Failure } from "../../jobs/failure.ts";
 import { isNonRetryable } from "../../jobs/signals.ts";
 
 const MOST_MESSAGE = 8_192;
 const MOST_STACK = 16_384;
-
-/** Args that do not fit: no retry can mend them. */
-export class BadArgs extends Error {
-  override readonly name = "InvalidArgs";
-}
 
 /** A failure of this kind, told by whatever was thrown. */
 export function failureOf(thrown: unknown, kind: FailureKind = "error"): Failure {
@@ -40,7 +36,7 @@ function ofError(error: Error, kind: FailureKind): Failure {
     name: text(error.name, "Error"),
     message: cut(text(error.message, ""), MOST_MESSAGE),
     stack: typeof stack === "string" ? cut(stack, MOST_STACK) : undefined,
-    final: isNonRetryable(error) || error instanceof BadArgs,
+    final: isNonRetryable(error) || error instanceof InvalidArgs,
   };
   return typeof code === "string" || typeof code === "number" ? { ...base, code: String(code) } : base;
 }

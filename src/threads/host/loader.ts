@@ -8,12 +8,13 @@
  */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { TypescriptLoader } from "./typescript.ts";
 
 /** What a job module's default export must have. */
 export interface LoadedJob {
   readonly name: string;
-  readonly args?: { readonly "~standard": { validate(value: unknown): unknown } };
+  readonly args?: StandardSchemaV1;
   perform(args: unknown, context: unknown): unknown;
 }
 
