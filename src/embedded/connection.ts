@@ -22,11 +22,11 @@ import { claimFolder, prepareFolder, troubled } from "./folder.ts";
 import type { Batch } from "./gather.ts";
 import { LaneBook } from "./lane-book.ts";
 import { Marks } from "./marks.ts";
-import { type Commits, Pipeline } from "./pipeline.ts";
+import { type Commits, outcomeUnknown, Pipeline } from "./pipeline.ts";
 import type { Done, Opened, Trouble, Tuning } from "./store/protocol.ts";
 import { StoreClient, type StoreListener } from "./store-client.ts";
 import { Pump } from "./subscription.ts";
-import { REOPEN } from "./tuning.ts";
+import { CLOSE_MS, REOPEN } from "./tuning.ts";
 
 export interface ConnectionOptions {
   readonly path: string;
@@ -105,7 +105,7 @@ export class Connection implements Commits, StoreListener {
     clearTimeout(this.#reopening);
     this.pump.stop();
     this.#timer.stop();
-    if (this.#state === "up") await this.pipeline.drain();
+    if (this.#state === "up") await this.pipeline.drain(CLOSE_MS);
     const wasUp = this.#state === "up";
     this.#state = "closed";
     const client = this.#client;
@@ -180,7 +180,8 @@ export class Connection implements Commits, StoreListener {
   #lose(error: Error): void {
     if (this.#state !== "up") return;
     this.#state = "lost";
-    this.#release(error);
+    this.pipeline.disconnect(error);
+    this.#letGo();
     this.#events?.lost(error);
     this.#reopenLater();
   }
@@ -189,15 +190,16 @@ export class Connection implements Commits, StoreListener {
     if (this.#state !== "up" && this.#state !== "lost") return;
     this.#state = "failed";
     this.#failure = error;
-    this.#release(error);
-    this.pipeline.fail(error);
+    // a damaged page rolls the commit back; where the files went that another took, nobody can tell
+    if (error instanceof StoreTaken) this.pipeline.fail(error, (batch) => outcomeUnknown(batch, error));
+    else this.pipeline.fail(error);
+    this.#letGo();
     this.#events?.lost(error);
   }
 
-  #release(error: Error): void {
+  #letGo(): void {
     this.pump.stop();
     this.#timer.stop();
-    this.pipeline.disconnect(error);
     for (const lane of this.lanes.all) lane.reset();
     const client = this.#client;
     this.#client = undefined;

@@ -144,12 +144,15 @@ export class Pipeline implements Needs {
     this.kept += characters;
   }
 
-  /** Resolves when nothing waits any more. */
-  drain(): Promise<void> {
-    if (this.#idle) return Promise.resolve();
-    this.#drained ??= new Deferred();
+  /** Resolves when nothing waits any more, or after `mostMs`: a disk may stay full for ever. */
+  async drain(mostMs: number): Promise<void> {
+    if (this.#idle) return;
+    const drained = new Deferred<void>();
+    this.#drained = drained;
+    const timer = setTimeout(() => drained.resolve(), mostMs);
     this.commitSoon();
-    return this.#drained.promise;
+    await drained.promise;
+    clearTimeout(timer);
   }
 
   /** The thread is gone: what was sent may or may not be stored; what waits goes to the next one. */
@@ -166,9 +169,11 @@ export class Pipeline implements Needs {
     );
   }
 
-  /** For good: whatever waits is answered with this. */
-  fail(error: Error): void {
-    this.disconnect(error);
+  /** For good: whatever waits is answered with this, and what was sent with `sent`. */
+  fail(error: Error, sent: (first: Batch) => Error = () => error): void {
+    this.#client = undefined;
+    this.#flying?.failed(sent(this.#flying));
+    this.#flying = undefined;
     for (const batch of this.pending) batch.failed(error);
     this.#waiting = [];
     this.#open = new Batch();
@@ -253,7 +258,8 @@ export class Pipeline implements Needs {
   }
 }
 
-function outcomeUnknown(batch: Batch, cause: Error): Error {
+/** What the callers of a commit are told that nobody heard the end of. */
+export function outcomeUnknown(batch: Batch, cause: Error): Error {
   const [first] = batch.envelopes;
   const others = batch.envelopes.length - 1;
   const id = first?.id ?? "";

@@ -31,6 +31,8 @@ export const BATCH_CHARACTERS = 32 * MIB;
 export const READ_BELOW = 512;
 /** What a full disk did not take is tried again after this long. */
 export const FULL_RETRY_MS = 250;
+/** How long a close waits for what is lazy; jobs that ended and could not be stored run again. */
+export const CLOSE_MS = 10_000;
 export const REOPEN = { firstMs: 100, factor: 2, maxMs: 5_000 };
 /** Rows that one transaction of a purge removes: 950,000 in one made a log of 283 MiB. */
 export const PURGE_AT_ONCE = 2_000;

@@ -43,7 +43,8 @@ export class Committer {
   readonly #holderById: (...args: Value[]) => { id: string } | undefined;
   readonly #holderByKey: (...args: Value[]) => { id: string } | undefined;
   #nextDue: number | undefined;
-  #commits = 0;
+  /** Commits that are still to fail on purpose; `undefined` before the first. */
+  #failing: number | undefined;
 
   constructor({ db, lanes, commits }: OpenStore, reader: Reader, faults: Faults | undefined) {
     this.#db = db;
@@ -92,7 +93,7 @@ export class Committer {
       this.#promoteDue(work.now);
       const takes = this.#takeAll(work);
       this.#lanes.flush();
-      this.#commit();
+      this.#commit(work);
       return this.#done(work, refused, results, takes, full);
     } catch (error) {
       this.#rollback();
@@ -106,18 +107,17 @@ export class Committer {
     return due || lists.some((list) => list.length > 0);
   }
 
-  #commit(): void {
-    this.#commits += 1;
+  #commit({ ids }: Work): void {
     const fault = this.#faults?.failCommit;
-    const hit =
-      fault !== undefined && this.#commits >= fault.at && this.#commits < fault.at + (fault.times ?? 1);
-    const made = () =>
-      Object.assign(new Error(`made on purpose: ${fault?.kind}`), { code: `SQLITE_${fault?.kind}` });
-    if (hit && fault.after !== true) throw made();
+    if (fault !== undefined && ids.includes(fault.id)) this.#failing ??= fault.times ?? 1;
+    const fails = this.#failing !== undefined && this.#failing > 0;
+    if (fails) this.#failing = (this.#failing ?? 0) - 1;
+    const made = () => Object.assign(new Error("made on purpose"), { code: `SQLITE_${fault?.kind}` });
+    if (fails && fault?.after !== true) throw made();
     this.#count.add();
     this.#db.exec("COMMIT");
     this.#count.committed(1);
-    if (hit) throw made();
+    if (fails) throw made();
   }
 
   #rollback(): void {

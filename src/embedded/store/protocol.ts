@@ -28,9 +28,9 @@ export interface Tuning {
 
 /** Faults made on purpose, for tests. @internal */
 export interface Faults {
-  /** The commit with this number (1 = the first after open) fails, and the `times` − 1 after it. */
+  /** The commit that enqueues this id fails, and the `times` − 1 after it (default 1). */
   readonly failCommit?: {
-    readonly at: number;
+    readonly id: string;
     readonly kind: "FULL" | "IOERR" | "CORRUPT";
     readonly times?: number;
     /** It fails after it became durable. */
