@@ -1,0 +1,58 @@
+/**
+ * The two sides of a row about jobs: counted runs, and raw Piscina, which posts one message a job and keeps nothing.
+ *
+ * Owns the shared memory that bodies count in, which must exist before any thread starts, and the raw pool until
+ * `close`.
+ */
+import { fileURLToPath } from "node:url";
+import { setEnvironmentData } from "node:worker_threads";
+import { Piscina } from "piscina";
+import { mainThreadUs } from "./machine.ts";
+import { type Bench, callers, type Sample, timed } from "./runner.ts";
+
+/** Both sides of every row. */
+export const THREADS = 2;
+
+const shared = new SharedArrayBuffer(8);
+const cells = new Int32Array(shared);
+// Threads get it at their start; there is no other way into a thread that is not ours.
+setEnvironmentData("spillway-bench", shared);
+
+const OURS = 0;
+const RAW = 1;
+
+/** Runs so far of our bodies. */
+export const runsOfOurs = (): number => Atomics.load(cells, OURS);
+
+export class RawPool {
+  readonly #pool = new Piscina({
+    filename: fileURLToPath(new URL("./raw/noop.cjs", import.meta.url)),
+    minThreads: THREADS,
+    maxThreads: THREADS,
+  });
+  readonly #bench: Bench;
+
+  constructor(bench: Bench) {
+    this.#bench = bench;
+  }
+
+  /** `run` per job, with so many in flight. */
+  async run(jobs: number, inFlight: number): Promise<Sample> {
+    const pool = this.#pool;
+    const before = Atomics.load(cells, RAW);
+    const measured = await timed(
+      jobs,
+      () =>
+        callers(inFlight, jobs, async (take) => {
+          while (take()) await pool.run(undefined);
+        }),
+      mainThreadUs,
+    );
+    this.#bench.check("runs of raw Piscina", jobs, Atomics.load(cells, RAW) - before);
+    return { ...measured, checked: jobs };
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+}
