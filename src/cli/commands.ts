@@ -1,0 +1,78 @@
+/**
+ * The commands of `spillway`, one entry each: to add a command is to add an entry.
+ *
+ * Owns the table. A command's code is loaded when it runs, so that help and mistakes answer without a runtime.
+ */
+import { type Command, DATA, JSON_OPTION } from "./command.ts";
+
+const JOBS = {
+  type: "string",
+  multiple: true,
+  value: "PATH",
+  help: "a job module, or a folder of them; may be given several times",
+} as const;
+
+const start: Command = {
+  name: "start",
+  summary: "run a node until Ctrl-C",
+  usage: "[options]",
+  about: `Runs a node with a durable embedded broker: takes jobs from the queues of its partition and runs them in
+threads. SIGINT and SIGTERM stop it in order: nothing new starts, running bodies get 15 seconds, the rest are handed
+back. What the options here do not say, a file of RuntimeOptions says (docs/options.md); options here win.`,
+  positionals: 0,
+  options: {
+    data: DATA,
+    jobs: JOBS,
+    partition: { type: "string", value: "P", help: "the partition to run (default)" },
+    queue: {
+      type: "string",
+      multiple: true,
+      value: "NAME=N",
+      help: "a queue, and how many of its jobs run at once; several times (default=THREADS)",
+    },
+    threads: { type: "string", value: "N", help: "threads (one a core, at least 2)" },
+    config: { type: "string", value: "FILE.mjs", help: "a module whose default export is RuntimeOptions" },
+    quiet: { type: "boolean", help: "no lines about jobs that end well" },
+    json: { type: "boolean", help: "every event as one JSON line" },
+  },
+  run: async (call) => (await import("./start.ts")).start(call),
+};
+
+const enqueue: Command = {
+  name: "enqueue",
+  summary: "enqueue a job",
+  usage: "JOB [JSON-ARGS | -] [options]",
+  about: `Enqueues a job by its name and prints its id once it is durable. "-" reads the args from standard input.
+With --jobs the job's definition is looked up there: its schema checks the args, its keys and time limit count.
+Without, a job of that name is enqueued unchecked and without keys, which is enough for jobs that have none.`,
+  positionals: 2,
+  options: {
+    partition: { type: "string", value: "P", help: "the partition it goes to (default)" },
+    queue: { type: "string", value: "Q", help: "another queue than the definition's" },
+    id: { type: "string", value: "ID", help: "its id (a new one)" },
+    delay: { type: "string", value: "D", help: 'milliseconds, or "30 seconds"' },
+    data: DATA,
+    jobs: JOBS,
+    declare: { type: "boolean", help: "make the partition and queue if they are not there" },
+    wait: {
+      type: "boolean",
+      help: "run its queue here until it has ended, and print its result; needs --jobs",
+    },
+    json: JSON_OPTION,
+  },
+  run: async (call) => (await import("./enqueue.ts")).enqueue(call),
+};
+
+const ps: Command = {
+  name: "ps",
+  summary: "show partitions, queues and their jobs",
+  usage: "[options]",
+  about: `Shows each queue with the jobs that are ready, scheduled and buried, and why those lie buried. Opens the folder
+for a moment without running anything; one process at a time may have it open.`,
+  positionals: 0,
+  options: { data: DATA, json: JSON_OPTION },
+  run: async (call) => (await import("./ps.ts")).ps(call),
+};
+
+/** In the order of help. */
+export const commands: readonly Command[] = [start, enqueue, ps];

@@ -1,0 +1,144 @@
+/**
+ * `spillway start`: a node in the foreground.
+ *
+ * Owns the process's signals while the node runs. The first stops it in order; the second says that this goes on, and
+ * changes nothing. When a thread hangs in a native call, the process ends itself by SIGKILL after all that is durable
+ * is on disk: no orderly exit gets past such a thread. A node that ends by itself (its store was taken) exits with 1.
+ */
+
+import type { RuntimeOptions } from "../runtime/options.ts";
+import { Runtime, type Stopped } from "../runtime/runtime.ts";
+import type { CommandCall } from "./command.ts";
+import { eventLine } from "./event-line.ts";
+import { commandLog } from "./log.ts";
+import { startOptions } from "./start-options.ts";
+import type { Terminal } from "./terminal.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+type Signal = (typeof SIGNALS)[number];
+
+/** A timer that keeps the process alive: a node's own timers and idle threads do not. */
+const KEEP_ALIVE_MS = 2 ** 30;
+
+/** What the embedded broker may still have to write when the runtime has stopped but for a wedged thread. */
+const FLUSH_MS = 250;
+
+export async function start(call: CommandCall): Promise<number> {
+  const { terminal } = call;
+  const options = await startOptions(call);
+  const alive = setInterval(() => {}, KEEP_ALIVE_MS);
+  const signals = new Signals(terminal);
+  try {
+    const log = commandLog(terminal);
+    const runtime = await Runtime.start({ logger: log, ...options });
+    log.begin();
+    watch(runtime, terminal, call.flag("quiet"));
+    const gone = ended(runtime);
+    await announce(runtime, options, terminal);
+    const signal = await Promise.race([signals.first, gone]);
+    const stopped = await runtime.stop();
+    return await farewell(runtime.name, signal, stopped, terminal);
+  } finally {
+    clearInterval(alive);
+    signals.close();
+  }
+}
+
+/** SIGINT and SIGTERM, from before the start to the end. */
+class Signals {
+  readonly first: Promise<Signal>;
+  #seen = false;
+  #resolve: (signal: Signal) => void = () => {};
+  readonly #terminal: Terminal;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    this.first = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    for (const signal of SIGNALS) process.on(signal, this.#on);
+  }
+
+  readonly #on = (signal: Signal): void => {
+    const again = this.#seen;
+    this.#seen = true;
+    this.#terminal.line(
+      again
+        ? `${signal}: already stopping; running bodies get their time, then they are handed back`
+        : `${signal}: stopping`,
+    );
+    this.#terminal.record({ type: again ? "stopping.already" : "stopping", at: Date.now(), signal });
+    this.#resolve(signal);
+  };
+
+  close(): void {
+    for (const signal of SIGNALS) process.off(signal, this.#on);
+  }
+}
+
+function watch(runtime: Runtime, terminal: Terminal, quiet: boolean): void {
+  runtime.on("*", (event) => {
+    if (terminal.json) return terminal.record(event);
+    const line = eventLine(event, quiet);
+    if (line === undefined) return;
+    terminal.line(line.style === undefined ? line.text : terminal.style(line.style, line.text));
+  });
+}
+
+/** Resolves when the root of the tree ends, whoever ended it. */
+function ended(runtime: Runtime): Promise<undefined> {
+  return new Promise((resolve) => {
+    runtime.on("actor.exited", ({ actor }) => {
+      if (actor === "runtime") resolve(undefined);
+    });
+  });
+}
+
+/** What happened before anybody could listen: which partitions run, and which wait. */
+async function announce(runtime: Runtime, options: RuntimeOptions, terminal: Terminal): Promise<void> {
+  const waiting = await runtime.node.waitingPartitions();
+  const broker = options.broker?.kind ?? "embedded";
+  const partitions = options.partitions ?? {};
+  terminal.record({
+    type: "node.started",
+    at: Date.now(),
+    node: runtime.name,
+    pid: process.pid,
+    broker,
+    partitions,
+    waiting: Object.keys(waiting),
+  });
+  terminal.line(`node ${runtime.name} (process ${process.pid}) runs on ${broker}; Ctrl-C stops it`);
+  for (const [partition, queues] of Object.entries(partitions)) {
+    const state = partition in waiting ? "waiting" : "running";
+    const list = Object.entries(queues).map(([queue, count]) => `${queue}=${count}`);
+    terminal.line(`partition ${partition} ${state}: ${list.join(" ")}`);
+  }
+  if (options.jobs === undefined)
+    terminal.line("no --jobs: this node runs nothing, its queues are only made");
+}
+
+async function farewell(
+  node: string,
+  signal: Signal | undefined,
+  { wedged }: Stopped,
+  terminal: Terminal,
+): Promise<number> {
+  terminal.record({ type: "node.stopped", at: Date.now(), node, wedged });
+  if (wedged.length > 0) await killSelf(wedged, terminal);
+  if (signal !== undefined) {
+    terminal.line("stopped");
+    return 0;
+  }
+  terminal.note("the node ended by itself; the lines above say why");
+  return 1;
+}
+
+async function killSelf(wedged: readonly string[], terminal: Terminal): Promise<void> {
+  const jobs = wedged.length === 1 ? "job" : "jobs";
+  terminal.line(
+    `${wedged.length} ${jobs} hang in native calls (${wedged.join(", ")}); the process ends itself by SIGKILL`,
+  );
+  await new Promise((resolve) => setTimeout(resolve, FLUSH_MS));
+  process.kill(process.pid, "SIGKILL");
+}
