@@ -30,6 +30,8 @@ interface World {
   readonly kernel: KernelApi;
   readonly refs: Ref<Message>[];
   readonly exits: Map<number, number>;
+  /** Whose `terminate` has run. */
+  readonly ended: number[];
 }
 
 function later(world: World, ms: number): Promise<void> {
@@ -70,7 +72,8 @@ function creature(
     interpret: () => {
       if (parent !== undefined) void world.kernel.kill(parent);
     },
-    terminate() {
+    terminate(_state, _reason, self) {
+      world.ended.push(self.ref.pid);
       if (habits.endMs === 0 && habits.endFails) throw new Error("end");
       if (habits.endMs === 0) return undefined;
       return later(world, habits.endMs).then(() => {
@@ -159,12 +162,14 @@ test("whatever happens to a tree, it ends whole", async () => {
         kernel: new Kernel({ clock, exited: () => {} }),
         refs: [],
         exits: new Map(),
+        ended: [],
       };
       await play(world, script);
       await clock.settle();
       expect(world.kernel.tree()).toEqual([]);
       expect(world.refs.filter((ref) => world.kernel.isAlive(ref))).toEqual([]);
       expect(world.refs.map((ref) => world.exits.get(ref.pid))).toEqual(world.refs.map(() => 1));
+      expect(new Set(world.ended).size).toBe(world.ended.length);
       expect(clock.pending).toBeLessThanOrEqual(1);
     }),
     { numRuns: 200, timeout: 20_000 },
