@@ -107,7 +107,7 @@ export async function kernelSuite(bench: Bench): Promise<void> {
       });
       await bench.duel({
         case: name,
-        metric: "messages",
+        metric: "rate",
         unit,
         goal,
         ours: () => ours(run, count, many),
