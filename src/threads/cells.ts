@@ -35,11 +35,18 @@ export interface Cells {
   readonly durationMs: Float64Array;
   /** [0]: log lines that main has read, by wrap-around; the host drops lines when main falls behind. */
   readonly logs: Int32Array;
+  /**
+   * [0]: 1 while the thread starts or loads a module. A thread that is terminated while Node links an ES module for
+   * `require` takes the whole process down (v8::Module::IsGraphAsync, Node 20), so main waits for a 0 first.
+   */
+  readonly loading: Int32Array;
 }
 
 /** Memory for one thread's cells: 24 KiB. */
 export function makeCellBuffer(): SharedArrayBuffer {
-  return new SharedArrayBuffer(RING * 24 + 8);
+  const buffer = new SharedArrayBuffer(RING * 24 + 8);
+  Atomics.store(cellsOn(buffer).loading, 0, 1); // until the host says that it is ready
+  return buffer;
 }
 
 export function cellsOn(buffer: SharedArrayBuffer): Cells {
@@ -49,5 +56,6 @@ export function cellsOn(buffer: SharedArrayBuffer): Cells {
     state: new Int32Array(buffer, RING * 16, RING),
     cancel: new Int32Array(buffer, RING * 20, RING),
     logs: new Int32Array(buffer, RING * 24, 1),
+    loading: new Int32Array(buffer, RING * 24 + 4, 1),
   };
 }

@@ -125,7 +125,7 @@ export class Pool implements ThreadPool, Watched {
 
   /** Moves what waits behind a long body, if a thread has no such body. */
   relieve(thread: Thread): void {
-    const freer = this.#crew.active.some((other) => other.isFreer() && other !== thread);
+    const freer = this.#crew.active.some((other) => other !== thread && other.burden() < 2 * MOST_OPEN);
     if (freer) this.#onUnstarted(thread.ring.revokeAll());
   }
 
@@ -137,11 +137,9 @@ export class Pool implements ThreadPool, Watched {
     let best: Thread | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const thread of this.#crew.active) {
-      if (thread.state !== "ready" || thread.ring.room <= 0) continue;
-      // Behind a long body only if every thread has one.
-      const load = thread.isFreer() ? thread.ring.open : thread.ring.open + MOST_OPEN;
-      if (load >= least) continue;
-      least = load;
+      const burden = thread.burden();
+      if (burden >= least) continue;
+      least = burden;
       best = thread;
     }
     best?.push(task);

@@ -22,6 +22,8 @@ import type { Task } from "./types.ts";
 export class Ring {
   /** Tasks without an outcome. */
   open = 0;
+  /** How many of them may take long (`short` is false). */
+  slow = 0;
   readonly #tasks: (Task | undefined)[] = new Array<Task | undefined>(RING).fill(undefined);
   readonly #cells: Cells;
   /** Next slot to give out, and the oldest that the host may not have passed; both only grow, by wrap-around. */
@@ -42,6 +44,7 @@ export class Ring {
     this.#head = (this.#head + 1) | 0;
     this.#tasks[slot] = task;
     this.open++;
+    if (task.short === false) this.slow++;
     Atomics.store(this.#cells.cancel, slot, 0);
     Atomics.store(this.#cells.state, slot, QUEUED);
     return slot;
@@ -53,6 +56,7 @@ export class Ring {
     if (task === undefined) return undefined;
     this.#tasks[slot] = undefined;
     this.open--;
+    if (task.short === false) this.slow--;
     return task;
   }
 

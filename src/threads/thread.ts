@@ -8,7 +8,7 @@
 import { receiveMessageOnPort } from "node:worker_threads";
 import type { Failure } from "../jobs/failure.ts";
 import { endTask, guarded } from "./callbacks.ts";
-import { type Cells, cellsOn, ENDED, makeCellBuffer, RUNNING } from "./cells.ts";
+import { type Cells, cellsOn, ENDED, MOST_OPEN, makeCellBuffer, RUNNING } from "./cells.ts";
 import { monotonicMs } from "./clock.ts";
 import { inspectThread, killAll, withDescendants } from "./inspect.ts";
 import type { Ladder } from "./ladder.ts";
@@ -120,9 +120,11 @@ export class Thread {
     this.#worker.port.postMessage(batch);
   }
 
-  /** Takes jobs, and no long body is in their way as far as is known. */
-  isFreer(): boolean {
-    return this.state === "ready" && !this.long && this.ladder === undefined && this.ring.room > 0;
+  /** How bad it is to wait in it: Infinity = takes nothing; in steps of MOST_OPEN, a body that is or may be long. */
+  burden(): number {
+    if (this.state !== "ready" || this.ring.room <= 0) return Number.POSITIVE_INFINITY;
+    if (this.long || this.ladder !== undefined) return this.ring.open + 2 * MOST_OPEN;
+    return this.ring.slow === 0 ? this.ring.open : this.ring.open + MOST_OPEN;
   }
 
   tellTypes(): void {
@@ -181,8 +183,10 @@ export class Thread {
     if (this.state === "gone" || this.state === "leaving" || this.state === "wedged") return;
     this.leavingBecause = because;
     this.state = "leaving";
-    this.#stuckTimer = setTimeout(() => this.#owner.onStuck(this), WEDGED_AFTER_MS);
-    this.#worker.terminate();
+    this.#worker.terminate(() => {
+      if (this.state !== "leaving") return;
+      this.#stuckTimer = setTimeout(() => this.#owner.onStuck(this), WEDGED_AFTER_MS);
+    });
   }
 
   /** Tells the body that runs, if one does, that its thread is wedged; its id. */

@@ -22,6 +22,8 @@ export interface Task {
   readonly queue: string;
   readonly attempt: number;
   readonly argsText: string;
+  /** `false`: its body may take long, so no other is put behind it while another thread has no such body. */
+  readonly short?: boolean;
   /** 0 = unlimited. Counted from the moment the body starts. */
   readonly maxExecutionTimeMs: number;
   /** Called at most once, before the outcome; not for a body that started and ended between two looks. */

@@ -9,6 +9,7 @@ import { MessageChannel, type MessagePort, type Worker } from "node:worker_threa
 import { expose, type Remote, releaseProxy, wrap } from "comlink/dist/esm/comlink.mjs";
 import nodeEndpoint from "comlink/dist/esm/node-adapter.mjs";
 import { Piscina } from "piscina";
+import { cellsOn } from "./cells.ts";
 import { hostEntry } from "./compiled.ts";
 import type { PoolOptions } from "./types.ts";
 import type { HostCalls, HostStart, MainCalls } from "./wire.ts";
@@ -22,6 +23,10 @@ export interface WorkerListener {
   onExit(code: number, error: Error | undefined): void;
 }
 
+/** Linking takes milliseconds, on an overloaded machine some hundred; a loop at a module's top level takes for ever. */
+const LOADING_MOST_MS = 5_000;
+const LOADING_LOOK_MS = 2;
+
 export class HostWorker {
   readonly port: MessagePort;
   readonly threadId: number;
@@ -30,9 +35,14 @@ export class HostWorker {
   readonly #pool: Piscina;
   readonly #worker: Worker | undefined;
   readonly #gone: Promise<undefined>;
+  readonly #loading: Int32Array;
   #error: Error | undefined = undefined;
+  #waiting: NodeJS.Timeout | undefined = undefined;
+  /** It has ended by itself: nothing is loaded in it any more. */
+  #dead = false;
 
   constructor(options: PoolOptions, cells: SharedArrayBuffer, listener: WorkerListener) {
+    this.#loading = cellsOn(cells).loading;
     const plain = new MessageChannel();
     const calls = new MessageChannel();
     this.port = plain.port1;
@@ -51,8 +61,24 @@ export class HostWorker {
     this.#pool.run(start, { transferList: [plain.port2, calls.port2] }).catch(() => {});
   }
 
-  /** Begins the end of the thread; `onExit` says when it is gone. */
-  terminate(): void {
+  /**
+   * Begins the end of the thread once no module is being loaded in it, and calls back when it has; `onExit` says when
+   * it is gone. A module that never finishes loading is waited for so long that only its own code can be what runs.
+   */
+  terminate(begun: () => void = () => {}, waitedMs = 0): void {
+    if (Atomics.load(this.#loading, 0) === 1 && waitedMs < LOADING_MOST_MS && !this.#dead) {
+      this.#waiting ??= setTimeout(() => {
+        this.#waiting = undefined;
+        this.terminate(begun, waitedMs + LOADING_LOOK_MS);
+      }, LOADING_LOOK_MS);
+      return;
+    }
+    this.#destroy();
+    begun();
+  }
+
+  #destroy(): void {
+    if (this.#waiting !== undefined) clearTimeout(this.#waiting);
     this.#pool.destroy().catch(() => {});
   }
 
@@ -78,10 +104,12 @@ export class HostWorker {
       // Before Piscina's own listeners: destroying it first keeps it from refilling itself.
       this.#worker?.prependListener("error", (error: Error) => {
         this.#error = error;
-        this.terminate();
+        this.#dead = true;
+        this.#destroy();
       });
       this.#worker?.prependOnceListener("exit", (code: number) => {
-        this.terminate();
+        this.#dead = true;
+        this.#destroy();
         resolve(undefined);
         listener.onExit(code, this.#error);
         this.#close();

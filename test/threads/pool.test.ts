@@ -120,6 +120,18 @@ test("a new job is not put behind a long body when another thread is free of one
   await gate.outcome;
 });
 
+test("a job is not put behind one that is not known to be short", async () => {
+  const pool = await startPool({ threads: 2 });
+  const path = join(folder(), "gate");
+  const noop = pool.type("noop");
+  const gate = pool.give(pool.type("gate"), { path }, { short: false });
+  const given = Array.from({ length: 10 }, () => pool.give(noop, null, { short: true }));
+  expect(pool.pool.threads.map((thread) => thread.queued).toSorted()).toEqual([1, 10]);
+  await Promise.all(given.map((one) => one.outcome));
+  writeFileSync(path, "");
+  await gate.outcome;
+});
+
 test("completions without a value are told while a later body blocks the thread", async () => {
   const pool = await startPool();
   const path = join(folder(), "gate");
@@ -142,6 +154,7 @@ test("after a kill the spare takes the slot, and another spare is built", async 
   expect(pool.pool.threads).toMatchObject([{ threadId: spare }, { threadId, state: "spare" }]);
 });
 
+// A hundred threads are built for it: on a machine with other work that takes its time.
 test("100 kills in batches: the culprit is named each time, nothing is lost or run twice", async () => {
   const pool = await startPool({ threads: 2, spares: 2 });
   const counts = pool.type("counts");
@@ -175,7 +188,7 @@ test("100 kills in batches: the culprit is named each time, nothing is lost or r
   expect(new Set(spun).size).toBe(spun.length);
   while (pool.pool.threads.length < 4) await pool.event("thread.started");
   expect(pool.events.filter((event) => event.type === "thread.ended").length).toBe(100);
-});
+}, 180_000);
 
 test("jobs given before the start, and more than all threads can hold, run", async () => {
   const pool = new TestPool({ threads: 2 });

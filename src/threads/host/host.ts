@@ -45,7 +45,7 @@ export class Host {
   readonly cells: Cells;
   readonly #port: MessagePort;
   readonly #resultLimitBytes: number;
-  readonly #loader = new Loader();
+  readonly #loader: Loader;
   readonly #calls: ReturnType<typeof connectCalls>;
   readonly #scope = new AsyncLocalStorage<RunningJob>();
   readonly #lanes: string[] = [];
@@ -64,6 +64,7 @@ export class Host {
 
   constructor(start: wire.HostStart) {
     this.cells = cellsOn(start.cells);
+    this.#loader = new Loader(this.cells.loading);
     this.#port = start.port;
     this.#resultLimitBytes = start.resultLimitBytes;
     this.#calls = connectCalls(start.calls, this.#loader);
@@ -71,6 +72,7 @@ export class Host {
   }
 
   ready(): void {
+    Atomics.store(this.cells.loading, 0, 0);
     this.#port.postMessage([wire.READY, threadNumber()]);
   }
 

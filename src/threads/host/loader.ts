@@ -35,6 +35,12 @@ export class Loader {
   readonly #urls: string[] = [];
   readonly #loaded: (LoadedJob | undefined)[] = [];
   readonly #typescript = new TypescriptLoader();
+  readonly #loading: Int32Array;
+
+  /** `loading` is the cell that keeps main from ending this thread while a module is being linked. */
+  constructor(loading: Int32Array) {
+    this.#loading = loading;
+  }
 
   register(type: number, name: string, url: string): void {
     this.#names[type] = name;
@@ -54,10 +60,19 @@ export class Loader {
     if (url === undefined) throw new LoadProblem("UnknownJob", `job type ${type} was never registered`);
     try {
       if (isTypescript(url)) this.#typescript.forRequire(url);
-      return this.#keep(type, require(fileURLToPath(url)));
+      return this.#keep(type, this.#require(fileURLToPath(url)));
     } catch (error) {
       if (needsImport(error, url)) return this.#import(type, url);
       throw problem(url, error);
+    }
+  }
+
+  #require(path: string): unknown {
+    Atomics.store(this.#loading, 0, 1);
+    try {
+      return require(path);
+    } finally {
+      Atomics.store(this.#loading, 0, 0);
     }
   }
 
