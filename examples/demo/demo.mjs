@@ -8,7 +8,6 @@ import { resolve } from "node:path";
 import { Ledger } from "./ledger.mjs";
 import { HELP, readOptions, shown, Usage } from "./options.mjs";
 import { listFiles } from "./plan.mjs";
-import { Run } from "./run.mjs";
 import { count, Screen } from "./screen.mjs";
 import { jsonOf, mismatches, summary, tableOf, tally } from "./table.mjs";
 
@@ -20,6 +19,8 @@ async function main() {
   const screen = new Screen(options.json ? process.stderr : process.stdout);
   const ledger = new Ledger(resolve(options.folder));
   const files = prepare(options, ledger, screen);
+  // Loaded behind the first words: a mistake on the command line is told without waiting for the runtime.
+  const { Run } = await import("./run.mjs");
   const run = new Run(options, ledger, screen);
   const signalled = obey(run, screen);
   const interrupted = await run.carryOut(files);
@@ -41,7 +42,7 @@ function prepare(options, ledger, screen) {
   screen.print();
   screen.print(`  ${screen.paint("bold", "Spillway")}  ${options.broker} broker, ${where}`);
   screen.print(
-    `  ${count(files.length)} files below node_modules: SHA-256 and brotli size of the first MiB of each.`,
+    `  ${count(files.length)} files below node_modules: SHA-256 and brotli size of their first MiB.`,
   );
   screen.print("  Beside them: one that hangs, one that fails twice, a duplicate, ten in turn.");
   if (before !== undefined)

@@ -5,6 +5,8 @@ import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ROOT } from "./options.mjs";
 
+const INDENT = " ".repeat(24);
+
 /** A note for an event, or nothing for one that needs none. */
 export function noteOf(screen, event) {
   switch (event.type) {
@@ -43,11 +45,11 @@ export function killReport(screen, job, { report }, when) {
   const text = when === "now" ? "did not return; it hung here:" : "in the run before; it hung here:";
   const frames = ownFrames(report);
   if (frames.length === 0)
-    return line(screen, "red", "killed", job, `did not return; no stack: ${captureOf(report)}`);
+    return `${line(screen, "red", "killed", job, "did not return")}\n${INDENT}no stack: ${captureOf(report)}`;
   const width = Math.max(0, ...frames.map((frame) => frame.function.length));
   const lines = frames.map((frame, index) => {
     const where = `${frame.function.padEnd(width)}  ${placeOf(frame)}`;
-    return `  ${" ".repeat(21)} ${index === 0 ? screen.paint("bold", where) : where}`;
+    return `${INDENT}${index === 0 ? screen.paint("bold", where) : where}`;
   });
   return [line(screen, "red", "killed", job, text), ...lines].join("\n");
 }

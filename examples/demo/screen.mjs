@@ -71,7 +71,10 @@ export class Screen {
   #draw() {
     if (this.timer === undefined) return;
     const columns = this.stream.columns ?? 80;
-    const text = `${percent(this.done, this.total)}  ${count(this.done)} of ${count(this.total)}  ${this.#pace()}`;
+    const total = count(this.total);
+    // Of one width from the first frame to the last, so that the bar does not change its own.
+    const done = count(this.done).padStart(total.length);
+    const text = `${percent(this.done, this.total)}  ${done} of ${total}  ${this.#pace()}`;
     const width = Math.min(WIDEST, columns - text.length - 5);
     const line = width < 8 ? text.slice(0, Math.max(0, columns - 1)) : `  ${this.#bar(width)} ${text}`;
     this.stream.write(`\r\x1b[2K${line}`);
@@ -88,7 +91,7 @@ export class Screen {
   #pace() {
     const seconds = (performance.now() - this.startedAt) / 1000;
     const rate = seconds < 0.2 ? 0 : (this.done - this.before) / seconds;
-    return `${count(Math.round(rate))} jobs/s  ${seconds.toFixed(1)} s`;
+    return `${count(Math.round(rate)).padStart(5)} jobs/s ${seconds.toFixed(1).padStart(6)} s`;
   }
 }
 
