@@ -1,9 +1,10 @@
 /**
  * One actor: its state, mailbox and place among the others. It is its own `Ref` and its own `Self`.
  *
- * Owns what the behaviour's state holds, for the time between `init` and `terminate`; `lifecycle.ts` moves it from
- * one status to the next. One is made per job, so everything rare (children, timers, monitors) is made when it is
- * first needed. Once dead it holds nothing but its name: a reference that is kept keeps no data alive.
+ * Owns what the behaviour's state holds, for the time between `init` and `terminate`; `lifecycle.ts` moves it
+ * from one status to the next. One is made per job, so everything rare (children, timers, monitors) is made
+ * when it is first needed. Once dead it holds nothing but its name: a reference that is kept keeps no data
+ * alive.
  */
 
 import type { Call } from "./calls.ts";

@@ -1,9 +1,9 @@
 /**
  * Calls that wait for an answer.
  *
- * Owns every open call, and one timer for all of them, set to the earliest time any is due: a timer a call costs
- * more than the call. When an actor ends, its open calls are refused with `ActorStopped`, those still in its
- * mailbox and those it had taken alike. An answer that comes too late is dropped.
+ * Owns every open call, and one timer for all of them, set to the earliest time any is due: a timer a call
+ * costs more than the call. When an actor ends, its open calls are refused with `ActorStopped`, those still
+ * in its mailbox and those it had taken alike. An answer that comes too late is dropped.
  */
 
 import type { Cell } from "./actor.ts";

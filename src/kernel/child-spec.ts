@@ -1,8 +1,8 @@
 /**
  * Child specifications: a typed way to write one, and what its defaults are.
  *
- * Owns nothing. A supervisor's list holds children of different types, so the list itself is untyped; `childSpec`
- * checks each where it is written.
+ * Owns nothing. A supervisor's list holds children of different types, so the list itself is untyped;
+ * `childSpec` checks each where it is written.
  */
 
 import type { ChildSpec, Ref, RestartKind, SpawnOptions } from "./types.ts";
@@ -16,7 +16,9 @@ export function restartKind(spec: ChildSpec): RestartKind {
   return spec.restart ?? "permanent";
 }
 
-/** What the child is started with: its own shutdown time, none for a supervisor, else the kernel's default. */
+/**
+ * What the child is started with: its own shutdown time, none for a supervisor, else the kernel's default.
+ */
 export function spawnOptions(spec: ChildSpec): SpawnOptions {
   const shutdownMs = spec.shutdownMs ?? (spec.type === "supervisor" ? Number.POSITIVE_INFINITY : undefined);
   return {

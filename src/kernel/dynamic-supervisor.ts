@@ -1,9 +1,10 @@
 /**
  * The dynamic supervisor: children that are started at run time and know nothing of each other.
  *
- * Owns one slot a child, for as long as the child is to live: a child that is done leaves nothing behind. Every exit
- * is observed; permanent and transient children are restarted within the intensity, as a `one_for_one` supervisor
- * would. Starts do not wait for one another, and when it ends all children are asked at once.
+ * Owns one slot a child, for as long as the child is to live: a child that is done leaves nothing behind.
+ * Every exit is observed; permanent and transient children are restarted within the intensity, as a
+ * `one_for_one` supervisor would. Starts do not wait for one another, and when it ends all children are asked
+ * at once.
  */
 
 import type { ChildInfo } from "./child-spec.ts";

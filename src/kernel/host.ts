@@ -1,8 +1,8 @@
 /**
  * What every actor shares: clock, run loop, buffer, registry, calls, roots.
  *
- * Owns no code. It is the inside of `Kernel`, as a face of its own so that the files of the kernel do not import
- * the class that puts them together.
+ * Owns no code. It is the inside of `Kernel`, as a face of its own so that the files of the kernel do not
+ * import the class that puts them together.
  */
 
 import type { Cell } from "./actor.ts";

@@ -1,8 +1,8 @@
 /**
  * The kernel: puts run loop, registry, calls and roots together behind `KernelApi`.
  *
- * Owns the root actors. It does not end by itself; whoever made it stops the roots. Every exit that is not orderly
- * is told to `exited`, and without it a root's goes to the process's warnings: no exit is silent.
+ * Owns the root actors. It does not end by itself; whoever made it stops the roots. Every exit that is not
+ * orderly is told to `exited`, and without it a root's goes to the process's warnings: no exit is silent.
  */
 
 import { Cell, DEAD, ENDING } from "./actor.ts";
@@ -37,8 +37,8 @@ export interface KernelOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
   /**
-   * Told of every exit that is not orderly, and of every exit of a supervised child. Without it the abnormal exits
-   * of root actors become warnings of the process.
+   * Told of every exit that is not orderly, and of every exit of a supervised child. Without it the abnormal
+   * exits of root actors become warnings of the process.
    */
   readonly exited?: (notice: ExitNotice) => void;
 }

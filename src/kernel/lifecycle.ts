@@ -1,9 +1,10 @@
 /**
  * From an actor's start to its end: `begin`, `ask`, `end`, `kill`, and what follows from each.
  *
- * Owns the order of an end: no more messages → children stopped, last started first → `terminate`, under its own
- * name still → name free, calls refused, monitors fire → the parent is told. A kill skips the patience and the
- * last words, never the notices. Nothing that a behaviour throws here escapes: it becomes an exit or a notice.
+ * Owns the order of an end: no more messages → children stopped, last started first → `terminate`, under its
+ * own name still → name free, calls refused, monitors fire → the parent is told. A kill skips the patience
+ * and the last words, never the notices. Nothing that a behaviour throws here escapes: it becomes an exit or
+ * a notice.
  */
 
 import { Cell, DEAD, ENDING, RUNNING, STARTING, STOPPING, UNSTARTED } from "./actor.ts";

@@ -1,8 +1,8 @@
 /**
  * Who is whose child: an intrusive list through the actors themselves, in the order of their start.
  *
- * Owns nothing; linking and unlinking touch a few fields, so that an actor a job costs no set and no map. An ended
- * actor is unlinked and holds no sibling.
+ * Owns nothing; linking and unlinking touch a few fields, so that an actor a job costs no set and no map. An
+ * ended actor is unlinked and holds no sibling.
  */
 
 import type { Cell } from "./actor.ts";

@@ -1,9 +1,9 @@
 /**
  * The mailbox of one actor: a ring with a bound and a policy for when the bound is reached.
  *
- * Owns the messages that wait. On its actor's death all of them are dropped at once; calls among them are refused
- * by `calls.ts`, which knows who waits for an answer. What the kernel itself sends (exits, timers, the ask to stop)
- * goes past the bound: a full mailbox must not hide a crash.
+ * Owns the messages that wait. On its actor's death all of them are dropped at once; calls among them are
+ * refused by `calls.ts`, which knows who waits for an answer. What the kernel itself sends (exits, timers,
+ * the ask to stop) goes past the bound: a full mailbox must not hide a crash.
  */
 
 import { Ring } from "./ring.ts";

@@ -1,9 +1,9 @@
 /**
  * Monitors: the end of an actor as a message to another actor, or as a call to a listener outside.
  *
- * Owns the tie between the two and cuts it when either ends, so that a short-lived watcher leaves nothing behind on
- * a long-lived target. Each fires once, after the target's `terminate`; at once with `noproc` when the target is
- * gone already.
+ * Owns the tie between the two and cuts it when either ends, so that a short-lived watcher leaves nothing
+ * behind on a long-lived target. Each fires once, after the target's `terminate`; at once with `noproc` when
+ * the target is gone already.
  */
 
 import { Cell, DEAD, ENDING } from "./actor.ts";

@@ -1,9 +1,9 @@
 /**
  * The buffer behind `out`: what a step wants done, in one flat array that is used again for every step.
  *
- * Owns nothing between two steps. Carried out in order after the step has returned; a step that throws has done
- * nothing, because the buffer is discarded. No object is made per operation: a code and its operands lie side by
- * side, and each slot is cleared as it is read.
+ * Owns nothing between two steps. Carried out in order after the step has returned; a step that throws has
+ * done nothing, because the buffer is discarded. No object is made per operation: a code and its operands lie
+ * side by side, and each slot is cleared as it is read.
  */
 
 import { Cell, ENDING, STOPPING } from "./actor.ts";
@@ -27,7 +27,9 @@ const IDLE = 9;
 const STOP = 10;
 
 export class OutBuffer implements Out<unknown, unknown> {
-  /** Slots in use. The array itself keeps its length: setting it to 0 would give its memory back each time. */
+  /**
+   * Slots in use. The array itself keeps its length: setting it to 0 would give its memory back each time.
+   */
   size = 0;
   private readonly slots: unknown[] = [];
   private at = 0;
@@ -81,7 +83,9 @@ export class OutBuffer implements Out<unknown, unknown> {
     this.write(STOP, reason, undefined);
   }
 
-  /** Does what was written, for `cell`. Throws what an operation throws; the rest is then still in the buffer. */
+  /**
+   * Does what was written, for `cell`. Throws what an operation throws; the rest is then still in the buffer.
+   */
   carry(cell: Cell): void {
     const slots = this.slots;
     this.at = 0;
@@ -164,7 +168,10 @@ export class OutBuffer implements Out<unknown, unknown> {
     if (isPromise(done)) done.then(undefined, (error: unknown) => end(cell, crash(error)));
   }
 
-  /** What a step casts to the dead is dropped, as in OTP; what a full mailbox refuses must be seen by somebody. */
+  /**
+   * What a step casts to the dead is dropped, as in OTP; what a full mailbox refuses must be seen by
+   * somebody.
+   */
   private refused(to: unknown): void {
     if (to instanceof Cell && to.status < ENDING) this.host.mailboxFull(to);
   }

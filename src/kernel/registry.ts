@@ -1,9 +1,9 @@
 /**
  * Names of live actors.
  *
- * Owns the map of names that were given; a default name (`kind:pid`) is found by a walk through the tree instead,
- * since an actor a job must not pay for a name nobody asks for. A name is free again when its actor has ended,
- * after its `terminate`.
+ * Owns the map of names that were given; a default name (`kind:pid`) is found by a walk through the tree
+ * instead, since an actor a job must not pay for a name nobody asks for. A name is free again when its actor
+ * has ended, after its `terminate`.
  */
 
 import type { Cell } from "./actor.ts";

@@ -1,8 +1,9 @@
 /**
  * Restart decisions, pure: which exit is followed by a restart, when, and who is stopped and started with it.
  *
- * Owns nothing; time and chance are arguments. `supervisor.ts` and `dynamic-supervisor.ts` carry out what this file
- * decides, which is OTP's `supervisor.erl` with the delayed restart of RabbitMQ's `supervisor2.erl`.
+ * Owns nothing; time and chance are arguments. `supervisor.ts` and `dynamic-supervisor.ts` carry out what
+ * this file decides, which is OTP's `supervisor.erl` with the delayed restart of RabbitMQ's
+ * `supervisor2.erl`.
  */
 
 import { isOrderly } from "./exit.ts";

@@ -1,14 +1,16 @@
 /**
  * A growing queue in one array: a ring whose length is a power of two.
  *
- * Owns its slots and clears each one it hands out, so that nothing taken is kept alive by it. The array is made
- * with the first item and given back after a burst, so an actor that never gets a message never pays for a
- * mailbox. Knows no bound; `mailbox.ts` adds one.
+ * Owns its slots and clears each one it hands out, so that nothing taken is kept alive by it. The array is
+ * made with the first item and given back after a burst, so an actor that never gets a message never pays for
+ * a mailbox. Knows no bound; `mailbox.ts` adds one.
  */
 
 const NONE: never[] = [];
 const FIRST_LENGTH = 8;
-/** A drained ring longer than this gives its array back: a burst of 300,000 is 4 MiB that nobody needs again. */
+/**
+ * A drained ring longer than this gives its array back: a burst of 300,000 is 4 MiB that nobody needs again.
+ */
 const KEPT_LENGTH = 4096;
 
 export class Ring<T> {

@@ -1,10 +1,10 @@
 /**
  * The run loop: one microtask drains the mailboxes of all actors that have something to do, in batches.
  *
- * Owns the queue of ready actors and the promise to the event loop: after at most `MESSAGES_A_TURN` messages it
- * lets a turn pass, counted across microtasks, because callers that await each other's answers would otherwise
- * keep the microtask queue full for ever. While it waits for that turn it stays armed, so that no second loop
- * starts. Outlives every actor; what an actor throws is caught before it gets here.
+ * Owns the queue of ready actors and the promise to the event loop: after at most `MESSAGES_A_TURN` messages
+ * it lets a turn pass, counted across microtasks, because callers that await each other's answers would
+ * otherwise keep the microtask queue full for ever. While it waits for that turn it stays armed, so that no
+ * second loop starts. Outlives every actor; what an actor throws is caught before it gets here.
  */
 
 import { Ring } from "./ring.ts";

@@ -1,8 +1,8 @@
 /**
  * One slot of a supervisor: a child specification and what has become of it.
  *
- * Owns the reference to the child's present life. A slot outlives its child: a restarting child keeps its place
- * among the others, and its counts.
+ * Owns the reference to the child's present life. A slot outlives its child: a restarting child keeps its
+ * place among the others, and its counts.
  */
 
 import { Cell } from "./actor.ts";
@@ -63,8 +63,8 @@ export type StartOutcome =
   | { readonly type: "startFailed"; readonly slot: Slot; readonly error: Error };
 
 /**
- * Starts the slot's child; exactly one outcome is delivered to the supervisor, before any exit of that child (a
- * promise would let the exit overtake it).
+ * Starts the slot's child; exactly one outcome is delivered to the supervisor, before any exit of that child
+ * (a promise would let the exit overtake it).
  */
 export function startSlot(slot: Slot, self: Self<never>): void {
   const supervisor = self.ref;

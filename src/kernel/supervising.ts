@@ -1,8 +1,9 @@
 /**
- * What the kernel knows of a supervisor beyond its being an actor: which slots it has, and how to end its children.
+ * What the kernel knows of a supervisor beyond its being an actor: which slots it has, and how to end its
+ * children.
  *
- * Owns no code. A supervisor is a behaviour on the kernel like any other; this face of it makes a child that is
- * between two lives visible in the tree, and gives the order in which children are stopped.
+ * Owns no code. A supervisor is a behaviour on the kernel like any other; this face of it makes a child that
+ * is between two lives visible in the tree, and gives the order in which children are stopped.
  */
 
 import type { Behaviour, Ref, TreeNode } from "./types.ts";

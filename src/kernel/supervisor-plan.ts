@@ -1,10 +1,10 @@
 /**
- * What a supervisor is in the middle of: children to stop, right to left, then children to start, left to right,
- * one at a time.
+ * What a supervisor is in the middle of: children to stop, right to left, then children to start, left to
+ * right, one at a time.
  *
- * Owns the one plan under way. While there is one, other requests and exits wait (OTP's supervisor blocks here; this
- * one only defers, so that a shutdown gets in between). A start that fails ends the plan: its restart is tried
- * again by a message of the supervisor to itself.
+ * Owns the one plan under way. While there is one, other requests and exits wait (OTP's supervisor blocks
+ * here; this one only defers, so that a shutdown gets in between). A start that fails ends the plan: its
+ * restart is tried again by a message of the supervisor to itself.
  */
 
 import { restartKind } from "./child-spec.ts";

@@ -1,8 +1,9 @@
 /**
- * What a supervisor is asked by others: start, terminate, delete and restart a child, and which children it has.
+ * What a supervisor is asked by others: start, terminate, delete and restart a child, and which children it
+ * has.
  *
- * Owns nothing. Each request is answered when it is done; a start or a stop is a plan of its own, so it waits for
- * the one under way and for a child's `init` or `terminate`.
+ * Owns nothing. Each request is answered when it is done; a start or a stop is a plan of its own, so it waits
+ * for the one under way and for a child's `init` or `terminate`.
  */
 
 import { SupervisorRefused } from "./errors.ts";

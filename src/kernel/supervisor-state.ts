@@ -10,7 +10,10 @@ import type { Slot, StartOutcome } from "./slot.ts";
 import type { Plan } from "./supervisor-plan.ts";
 import type { ChildSpec, ExitReason, From, Intensity, Ref, Strategy } from "./types.ts";
 
-/** What others ask a supervisor, each by `kernel.call`. Refused with `SupervisorRefused`, or with what `init` threw. */
+/**
+ * What others ask a supervisor, each by `kernel.call`. Refused with `SupervisorRefused`, or with what `init`
+ * threw.
+ */
 export type SupervisorRequest =
   /** Adds a slot after the others and starts it; answers when its `init` is done. */
   | { readonly type: "startChild"; readonly spec: ChildSpec; readonly from: From<Ref<unknown>> }

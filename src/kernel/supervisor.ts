@@ -2,8 +2,8 @@
  * The supervisor: an actor that keeps children alive by one of OTP's three strategies.
  *
  * Owns its slots. Starts children left to right, each one's `init` done before the next begins; restarts by
- * strategy, restart kind and intensity, with backoff or supervisor2's delayed restart where a child asks for it.
- * When it ends, the kernel stops its children right to left; when it gives up it ends with
+ * strategy, restart kind and intensity, with backoff or supervisor2's delayed restart where a child asks for
+ * it. When it ends, the kernel stops its children right to left; when it gives up it ends with
  * `RestartIntensityExceeded`, which its own parent handles as any crash.
  */
 
@@ -29,9 +29,9 @@ import type { ExitReason, Ref, Self, SupervisorOptions } from "./types.ts";
 type Supervisor = SupervisorBehaviour<SupervisorState, SupervisorMessage, SupervisorEffect, undefined>;
 
 /**
- * A behaviour to be started with `kernel.start(supervisor({ … }), undefined, { name })`, or as a child of another
- * supervisor. Its start resolves when all children have started, and rejects with what the first failing `init`
- * threw, after those before it have been stopped again. `random` is for the backoff's jitter.
+ * A behaviour to be started with `kernel.start(supervisor({ … }), undefined, { name })`, or as a child of
+ * another supervisor. Its start resolves when all children have started, and rejects with what the first
+ * failing `init` threw, after those before it have been stopped again. `random` is for the backoff's jitter.
  */
 export function supervisor(options: SupervisorOptions, random: () => number = Math.random): Supervisor {
   return {

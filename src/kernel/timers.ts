@@ -1,9 +1,9 @@
 /**
  * The timers of one actor: by name, and its idle timeout.
  *
- * Owns what is armed on the clock; all of it is cancelled when the actor ends. The idle timeout is cancelled by any
- * message, as gen_server's is. Most messages would cancel and set it again, so the timer on the clock is left to
- * run and only looks, when it fires, whether a later one is due.
+ * Owns what is armed on the clock; all of it is cancelled when the actor ends. The idle timeout is cancelled
+ * by any message, as gen_server's is. Most messages would cancel and set it again, so the timer on the clock
+ * is left to run and only looks, when it fires, whether a later one is due.
  */
 
 import { type Cell, ENDING } from "./actor.ts";

@@ -1,8 +1,9 @@
 /**
- * The tree as it is read: one plain node an actor, and one for each slot of a supervisor that is between two lives.
+ * The tree as it is read: one plain node an actor, and one for each slot of a supervisor that is between two
+ * lives.
  *
- * Owns nothing and changes nothing; may be called at any time, also from inside an actor. A `describe` that throws
- * is shown as its error's text.
+ * Owns nothing and changes nothing; may be called at any time, also from inside an actor. A `describe` that
+ * throws is shown as its error's text.
  */
 
 import { type Cell, ENDING, RUNNING, STOPPING } from "./actor.ts";

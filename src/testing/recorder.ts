@@ -1,8 +1,9 @@
 /**
  * An `out` that does nothing but remember: for table tests of a `step` without a kernel.
  *
- * Owns the list of operations, as plain data in the order they were written; actors are recorded by name, so that
- * a whole list compares with `toEqual`. What it spawns are fake references that record what is cast to them.
+ * Owns the list of operations, as plain data in the order they were written; actors are recorded by name, so
+ * that a whole list compares with `toEqual`. What it spawns are fake references that record what is cast to
+ * them.
  */
 
 import type { Behaviour, ExitReason, From, Out, Ref, SpawnOptions } from "../kernel/types.ts";

@@ -2,8 +2,9 @@
  * A clock that moves only when a test says so.
  *
  * Owns the armed timers and fires them in the order they are due, those of one instant in the order they were
- * armed. Turns of the event loop stay real (`setImmediate`), so actors run without the clock's help; `advance` lets
- * all of it settle after each timer. Knows what goes through it alone: I/O and threads are not waited for.
+ * armed. Turns of the event loop stay real (`setImmediate`), so actors run without the clock's help;
+ * `advance` lets all of it settle after each timer. Knows what goes through it alone: I/O and threads are not
+ * waited for.
  */
 
 import type { Clock } from "../kernel/types.ts";
@@ -68,7 +69,10 @@ export class VirtualClock implements Clock {
     this.time = until;
   }
 
-  /** Lets microtasks and the turns asked for run until none is left; time stands still. Rejects if it never ends. */
+  /**
+   * Lets microtasks and the turns asked for run until none is left; time stands still. Rejects if it never
+   * ends.
+   */
   async settle(): Promise<void> {
     for (let turn = 0; turn < MOST_TURNS; turn++) {
       await new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,6 +1,6 @@
 /**
- * What the kernel's tests share: a kernel on a virtual clock that keeps its notices, and a worker that says what
- * happens to it.
+ * What the kernel's tests share: a kernel on a virtual clock that keeps its notices, and a worker that says
+ * what happens to it.
  */
 
 import type {

@@ -1,6 +1,6 @@
 /**
- * Trees of actors with every habit an actor may have, and a script of everything that can happen to them. Whatever
- * the order: nothing hangs, every exit is told once, every call ends, and nothing is left behind.
+ * Trees of actors with every habit an actor may have, and a script of everything that can happen to them.
+ * Whatever the order: nothing hangs, every exit is told once, every call ends, and nothing is left behind.
  */
 
 import fc from "fast-check";
