@@ -8,9 +8,8 @@
 import type { QueueCounts, QueueRef } from "../broker/contract.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { type Linked, OrderedList } from "./ordered-list.ts";
-import { FRONTIER_AHEAD } from "./store/schema.ts";
 import { type Consumer, Handed, Outlet, type Pump, type Source } from "./subscription.ts";
-import { READ_BELOW } from "./tuning.ts";
+import { FRONTIER_AHEAD, FRONTIER_MOST, READ_BELOW } from "./tuning.ts";
 
 /** A job of the store that is in memory. */
 export class Row implements Linked<Row> {
@@ -62,6 +61,10 @@ export class EmbeddedLane implements Source<Row> {
   purging: number | undefined;
   suspectUpTo = -1;
   redeliveredUpTo = -1;
+  /** The frontier is moved this far past what there is room for, so that hand-out need not wait for each commit. */
+  #ahead = FRONTIER_AHEAD;
+  /** Handed out since the frontier was last looked at. */
+  #recent = 0;
 
   constructor(
     readonly number: number,
@@ -81,7 +84,8 @@ export class EmbeddedLane implements Source<Row> {
       this.needs.frontier(this, true);
       return undefined;
     }
-    if (row.ord + FRONTIER_AHEAD / 2 > this.frontier) this.needs.frontier(this, false);
+    if (row.ord + this.#ahead / 2 > this.frontier) this.needs.frontier(this, false);
+    this.#recent += 1;
     this.ready.remove(row);
     this.needs.keep(-row.characters);
     this.handed.push(row);
@@ -96,10 +100,18 @@ export class EmbeddedLane implements Source<Row> {
     return row.handed;
   }
 
-  /** The next place that is to be handed out, and as many as there is room for: that far the frontier must be. */
-  get wantedFrontier(): number {
+  /** How many may be handed out before the next commit, at the pace since the last one. */
+  get span(): number {
+    return this.outlet.room + this.#ahead;
+  }
+
+  /** Where the durable frontier should be; `undefined` when it is far enough. Asked once a commit. */
+  nextFrontier(): number | undefined {
+    this.#ahead = Math.min(FRONTIER_MOST, Math.max(FRONTIER_AHEAD, 2 * this.#recent));
+    this.#recent = 0;
     const first = this.ready.head?.ord ?? this.next;
-    return first + this.outlet.room;
+    const needed = first + this.outlet.room + this.#ahead / 2;
+    return this.outlet.consumed && needed > this.frontier ? first + this.span : undefined;
   }
 
   add(row: Row): void {

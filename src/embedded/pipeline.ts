@@ -11,7 +11,6 @@ import type { Clock } from "../kernel/types.ts";
 import type { EmbeddedLane, Needs } from "./embedded-lane.ts";
 import { Batch, Deferred } from "./gather.ts";
 import type { Chore, Done, Failed, Read, Trouble, Work } from "./store/protocol.ts";
-import { FRONTIER_AHEAD } from "./store/schema.ts";
 import type { StoreClient } from "./store-client.ts";
 import { FULL_RETRY_MS, LAZY_MOST, LAZY_MS } from "./tuning.ts";
 
@@ -231,28 +230,29 @@ export class Pipeline implements Needs {
       clearTimeout(this.#lazy);
       this.#lazy = undefined;
     }
-    const fronts = new Map<EmbeddedLane, number>();
-    for (const lane of [...new Set(batch.lanes), ...this.#behind]) fronts.set(lane, lane.wantedFrontier);
+    // before the batch's jobs are given their places: these may be handed out as soon as they are durable
+    const frontiers = this.#frontiers(batch);
     const work = batch.toWork(this.#clock.now());
-    this.#addFrontiers(work, fronts);
+    work.frontiers.push(...frontiers);
     if (!this.#catchingUp) this.#addTakes(work);
     this.#flying = batch;
     this.#client.post(work);
   }
 
-  #addFrontiers(work: Work, fronts: Map<EmbeddedLane, number>): void {
-    this.#behind.clear();
-    for (const [lane, wanted] of fronts) {
-      if (lane.outlet.consumed && wanted > lane.frontier) {
-        work.frontiers.push(lane.number, wanted + FRONTIER_AHEAD);
-      }
+  #frontiers(batch: Batch): number[] {
+    const frontiers: number[] = [];
+    for (const lane of new Set([...batch.lanes, ...this.#behind])) {
+      const wanted = lane.nextFrontier();
+      if (wanted !== undefined) frontiers.push(lane.number, wanted);
     }
+    this.#behind.clear();
+    return frontiers;
   }
 
   #addTakes(work: Work): void {
     for (const lane of this.#hungry) {
       if (lane.atEnd || lane.purging !== undefined) continue;
-      work.takes.push({ lane: lane.number, after: lane.cursor, room: Math.max(1, lane.outlet.room) });
+      work.takes.push({ lane: lane.number, after: lane.cursor, room: lane.span });
     }
     this.#hungry.clear();
   }

@@ -12,7 +12,7 @@ import type { LaneTable } from "./lane-table.ts";
 import type { OpenStore } from "./open.ts";
 import type { Answer, Done, Faults, Move, Refused, Taken, Work } from "./protocol.ts";
 import type { Reader } from "./read.ts";
-import { FRONTIER_AHEAD, INLINE_CHARACTERS, SCHEDULED } from "./schema.ts";
+import { INLINE_CHARACTERS, SCHEDULED } from "./schema.ts";
 import { troubleOf } from "./trouble.ts";
 
 /** Scheduled jobs that become available in one transaction. */
@@ -249,7 +249,7 @@ export class Committer {
       const rows = taken.ids.length;
       const last = taken.numbers[4 * (Math.min(rows, take.room) - 1) + 1];
       const lane = this.#lanes.touch(take.lane);
-      if (last !== undefined) lane.frontier = Math.max(lane.frontier, last + FRONTIER_AHEAD);
+      if (last !== undefined) lane.frontier = Math.max(lane.frontier, last);
       return taken;
     });
   }

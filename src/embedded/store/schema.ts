@@ -15,9 +15,6 @@ export const BURIED = 2;
 /** Bodies of more characters than this stand in a table of their own: a retry then does not rewrite 256 KiB. */
 export const INLINE_CHARACTERS = 2048;
 
-/** The frontier of a lane is moved this far past what may be handed out, so that it is not moved each time. */
-export const FRONTIER_AHEAD = 64;
-
 /** Before anything is read: the first statement then takes the lock and keeps it, and there is no -shm file. */
 export const LOCK = "PRAGMA locking_mode=EXCLUSIVE;";
 
