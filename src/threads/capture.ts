@@ -13,8 +13,8 @@ import { mapFrame } from "./source-map.ts";
 
 /** Enough on a calm machine, where it takes 45 to 70 ms. */
 const LIMIT_MS = 150;
-/** For a thread that has begun to answer, or that the machine is too busy to run: 100 to 1,000 ms were seen there. */
-const BUSY_LIMIT_MS = 1_500;
+/** For a thread that has begun to answer, or has had less than the limit in CPU time: the machine is busy then. */
+const BUSY_LIMIT_MS = 5_000;
 const ASK_AGAIN_MS = 25;
 const MOST_FRAMES = 32;
 /** The host's own frames lie below the body's: they and what is under them say nothing. */
@@ -28,7 +28,7 @@ export interface Captured {
 
 /**
  * Captures the stack of this thread (`tid`: the system's number for it, 0 = unknown). Never rejects; a thread that
- * could not be paused within 150 ms, 1,500 on a busy machine, gives no frames.
+ * could not be paused within 150 ms of its CPU time (5 s in all) gives no frames.
  */
 export async function captureStack(threadId: number, tid: number): Promise<Captured> {
   if (!isMainThread) return { frames: [], outcome: "not possible: the pool runs inside a worker thread" };
@@ -104,7 +104,7 @@ class Capture {
 
   #late(): void {
     const ms = Math.round(performance.now() - this.#startMs);
-    if (ms < BUSY_LIMIT_MS && (this.#scripts.size > 0 || this.#cpu.starved())) {
+    if (ms < BUSY_LIMIT_MS && (this.#scripts.size > 0 || this.#cpu.owed(LIMIT_MS))) {
       this.#timer = setTimeout(() => this.#late(), ASK_AGAIN_MS);
       return;
     }

@@ -80,11 +80,15 @@ export class CpuShare {
     this.#startTicks = inspectThread(tid).cpuTicks ?? 0;
   }
 
+  /** It wants to run and has had less than this much CPU time since; false where that can't be read. */
+  owed(ms: number): boolean {
+    const { state, cpuTicks = 0 } = inspectThread(this.#tid);
+    return state === "R" && (cpuTicks - this.#startTicks) * MS_A_TICK < ms - MS_A_TICK;
+  }
+
   /** It wants to run and has had less than four fifths of a CPU since; false where that can't be read. */
   starved(): boolean {
-    const { state, cpuTicks = 0 } = inspectThread(this.#tid);
-    const ms = performance.now() - this.#startMs;
-    return state === "R" && (cpuTicks - this.#startTicks) * MS_A_TICK < ms * 0.8;
+    return this.owed((performance.now() - this.#startMs) * 0.8);
   }
 }
 
