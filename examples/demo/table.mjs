@@ -8,7 +8,7 @@ import { count } from "./screen.mjs";
 const ROWS = [
   ["submitted", "enqueued and confirmed"],
   ["completed", "ended well"],
-  ["retried", "attempts that failed and were repeated"],
+  ["retried", "failed attempts, repeated"],
   ["killed", "bodies that did not return"],
   ["buried", "kept for people to look at"],
   ["duplicatesRefused", "second ones of a queue key"],
