@@ -50,7 +50,13 @@ export interface Done {
 
 export type AdmissionMessage<E = unknown> =
   | Ask<E>
-  | { readonly t: "open"; readonly lane: number; readonly partition: string; readonly queue: string; readonly concurrency: number }
+  | {
+      readonly t: "open";
+      readonly lane: number;
+      readonly partition: string;
+      readonly queue: string;
+      readonly concurrency: number;
+    }
   | { readonly t: "close"; readonly lane: number; readonly to: Ref<AdmissionAnswer<E>> }
   /** A slot comes back. */
   | Done
@@ -117,7 +123,12 @@ export function admissionState<E>(args: AdmissionArgs): AdmissionState<E> {
   };
 }
 
-export function stepAdmission<E>(s: AdmissionState<E>, m: AdmissionMessage<E>, _now: number, out: Out<AdmissionMessage<E>, never>): void {
+export function stepAdmission<E>(
+  s: AdmissionState<E>,
+  m: AdmissionMessage<E>,
+  _now: number,
+  out: Out<AdmissionMessage<E>, never>,
+): void {
   switch (m.t) {
     case "ask":
       return ask(s, m, out);
@@ -128,7 +139,8 @@ export function stepAdmission<E>(s: AdmissionState<E>, m: AdmissionMessage<E>, _
     case "close":
       return answerWithdrawn(m.to, s.lanes.close(m.lane), takeSuspects(s, m.lane), out);
     case "withdraw":
-      if (s.lanes.remove(m.ask.lane, m.ask) || removeSuspect(s, m.ask)) answerWithdrawn(m.ask.to, [m.ask], [], out);
+      if (s.lanes.remove(m.ask.lane, m.ask) || removeSuspect(s, m.ask))
+        answerWithdrawn(m.ask.to, [m.ask], [], out);
       return admit(s, out);
     case "withdrawLane":
       answerWithdrawn(m.to, s.lanes.clear(m.lane), takeSuspects(s, m.lane), out);
@@ -227,7 +239,12 @@ function removeSuspect<E>(s: AdmissionState<E>, ask: Ask<E>): boolean {
   return true;
 }
 
-function answerWithdrawn<E>(to: Ref<AdmissionAnswer<E>>, waiting: readonly Ask<E>[], suspects: readonly Ask<E>[], out: Out<AdmissionMessage<E>, never>): void {
+function answerWithdrawn<E>(
+  to: Ref<AdmissionAnswer<E>>,
+  waiting: readonly Ask<E>[],
+  suspects: readonly Ask<E>[],
+  out: Out<AdmissionMessage<E>, never>,
+): void {
   out.cast(to, { t: "withdrawn", entries: [...suspects, ...waiting].map((a) => a.entry) });
 }
 

@@ -48,15 +48,18 @@ export class BodyTask implements Task {
   started(threadId: number, at: number): void {
     this.threadId = threadId;
     this.startedAt = at;
-    if (this.#events.wants("job.started")) this.#events.emit("job.started", { ...jobFields(this.#envelope), threadId });
+    if (this.#events.wants("job.started"))
+      this.#events.emit("job.started", { ...jobFields(this.#envelope), threadId });
   }
 
   progress(value: unknown): void {
-    if (this.#events.wants("job.progress")) this.#events.emit("job.progress", { ...jobFields(this.#envelope), value });
+    if (this.#events.wants("job.progress"))
+      this.#events.emit("job.progress", { ...jobFields(this.#envelope), value });
   }
 
   log(level: LogLevel, text: string, data: unknown): void {
-    if (this.#events.wants("job.log")) this.#events.emit("job.log", { ...jobFields(this.#envelope), level, text, data });
+    if (this.#events.wants("job.log"))
+      this.#events.emit("job.log", { ...jobFields(this.#envelope), level, text, data });
   }
 
   wedged(report: KillReport): void {
@@ -66,7 +69,8 @@ export class BodyTask implements Task {
 
   /** A body that started and ended between two looks was never announced: its start is told with its end. */
   ended(outcome: Outcome): void {
-    if (this.startedAt === 0 && this.#events.wants("job.started") && ran(outcome)) this.started(this.threadId, 0);
+    if (this.startedAt === 0 && this.#events.wants("job.started") && ran(outcome))
+      this.started(this.threadId, 0);
     this.owner.cast({ t: "outcome", outcome });
   }
 }

@@ -83,22 +83,32 @@ export class CallbackList {
   }
 
   afterRun(envelope: Envelope, result: unknown, states: readonly unknown[]): Promise<void> {
-    return this.#each("afterRun", envelope, (c, job, i) => c.afterRun?.(envelope.partition, job, result, states[i]));
+    return this.#each("afterRun", envelope, (c, job, i) =>
+      c.afterRun?.(envelope.partition, job, result, states[i]),
+    );
   }
 
   onError(envelope: Envelope, error: Error, states: readonly unknown[]): Promise<void> {
-    return this.#each("onError", envelope, (c, job, i) => c.onError?.(envelope.partition, job, error, states[i]));
+    return this.#each("onError", envelope, (c, job, i) =>
+      c.onError?.(envelope.partition, job, error, states[i]),
+    );
   }
 
   onBuried(envelope: Envelope, error: Error, states: readonly unknown[]): Promise<void> {
-    return this.#each("onBuried", envelope, (c, job, i) => c.onBuried?.(envelope.partition, job, error, states[i]));
+    return this.#each("onBuried", envelope, (c, job, i) =>
+      c.onBuried?.(envelope.partition, job, error, states[i]),
+    );
   }
 
   onCancel(envelope: Envelope): Promise<void> {
     return this.#each("onCancel", envelope, (c, job) => c.onCancel?.(envelope.partition, job));
   }
 
-  async #each(name: CallbackName, envelope: Envelope, call: (c: Callbacks, job: CallbackJob, index: number) => unknown): Promise<void> {
+  async #each(
+    name: CallbackName,
+    envelope: Envelope,
+    call: (c: Callbacks, job: CallbackJob, index: number) => unknown,
+  ): Promise<void> {
     if (!this.has(name)) return;
     const job = callbackJob(envelope);
     for (const [index, callbacks] of this.#list.entries()) {

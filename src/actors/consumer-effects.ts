@@ -75,7 +75,12 @@ function buryUnknown(s: ConsumerState, delivery: Delivery): void {
   const { envelope } = delivery;
   const near = catalogue.near(envelope.job);
   const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-  const failure = verdict("error", "UnknownJob", `no job named "${envelope.job}" is known on this node${hint}`, true);
+  const failure = verdict(
+    "error",
+    "UnknownJob",
+    `no job named "${envelope.job}" is known on this node${hint}`,
+    true,
+  );
   const plan = buryWith(envelope, "unknown-job", failure, clock.now());
   if (plan.do !== "bury") return;
   broker.bury(delivery, plan.envelope, plan.record).then(

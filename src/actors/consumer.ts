@@ -36,7 +36,13 @@ export interface KeyWaiter {
 
 export type ConsumerMessage =
   | CoordinatorAnswer
-  | { readonly t: "deliver"; readonly delivery: Delivery; readonly queue: OpenQueue; readonly known: KnownJob | undefined; readonly marked: boolean }
+  | {
+      readonly t: "deliver";
+      readonly delivery: Delivery;
+      readonly queue: OpenQueue;
+      readonly known: KnownJob | undefined;
+      readonly marked: boolean;
+    }
   | { readonly t: "configure"; readonly queues: Readonly<Record<string, number>>; readonly from: From<void> }
   | { readonly t: "opened"; readonly queue: OpenQueue }
   /** Hands out no more of one queue, or of all, and hands back what has not started. */
@@ -100,10 +106,17 @@ function deliver(s: ConsumerState, m: ConsumerMessage & { t: "deliver" }, out: C
   if (known === undefined) return out.effect({ t: "unknown", delivery });
   if (queue.paused || s.draining) return out.effect({ t: "release", delivery });
   const { executionKey, id } = delivery.envelope;
-  if (executionKey === undefined) return out.cast(s.supervisor, { t: "run", delivery, known, lane: queue.lane });
+  if (executionKey === undefined)
+    return out.cast(s.supervisor, { t: "run", delivery, known, lane: queue.lane });
   const token = ++s.tokens;
   s.keyWaiters.set(id, { delivery, known, queue, token });
-  out.cast(s.coordinator, { t: "acquire", key: executionKey, id, token, to: s.self as Ref<CoordinatorAnswer> });
+  out.cast(s.coordinator, {
+    t: "acquire",
+    key: executionKey,
+    id,
+    token,
+    to: s.self as Ref<CoordinatorAnswer>,
+  });
 }
 
 /** The key is there: the job goes on. One that was handed back meanwhile passes the key on. */
@@ -114,7 +127,12 @@ function granted(s: ConsumerState, m: CoordinatorAnswer, out: ConsumerOut): void
   if (waiter.token !== m.token) return;
   s.keyWaiters.delete(id);
   if (waiter.queue.keyWaiters > 0) setKeyWaiters(waiter.queue, waiter.queue.keyWaiters - 1, out);
-  out.cast(s.supervisor, { t: "run", delivery: waiter.delivery, known: waiter.known, lane: waiter.queue.lane });
+  out.cast(s.supervisor, {
+    t: "run",
+    delivery: waiter.delivery,
+    known: waiter.known,
+    lane: waiter.queue.lane,
+  });
 }
 
 /** Another job holds the key: the queue may deliver one more in its place. */
@@ -134,7 +152,12 @@ export function limitOf(queue: OpenQueue): number {
 }
 
 /** The complete list: what is left out stops on this node, what is new starts, the rest changes its number. */
-function configure(s: ConsumerState, queues: Readonly<Record<string, number>>, from: From<void>, out: ConsumerOut): void {
+function configure(
+  s: ConsumerState,
+  queues: Readonly<Record<string, number>>,
+  from: From<void>,
+  out: ConsumerOut,
+): void {
   for (const [name, queue] of s.queues) {
     if (Object.hasOwn(queues, name)) continue;
     closeQueue(s, queue, out);
@@ -154,8 +177,15 @@ function configure(s: ConsumerState, queues: Readonly<Record<string, number>>, f
 function setConcurrency(s: ConsumerState, queue: OpenQueue, concurrency: number, out: ConsumerOut): void {
   queue.concurrency = concurrency;
   const { lane, ref } = queue;
-  out.cast(s.services.admission, { t: "open", lane, partition: ref.partition, queue: ref.queue, concurrency });
-  if (queue.subscription !== undefined) out.effect({ t: "limit", subscription: queue.subscription, limit: limitOf(queue) });
+  out.cast(s.services.admission, {
+    t: "open",
+    lane,
+    partition: ref.partition,
+    queue: ref.queue,
+    concurrency,
+  });
+  if (queue.subscription !== undefined)
+    out.effect({ t: "limit", subscription: queue.subscription, limit: limitOf(queue) });
 }
 
 function pause(s: ConsumerState, queue: OpenQueue, out: ConsumerOut): void {

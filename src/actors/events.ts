@@ -24,14 +24,21 @@ export interface EventFields {
   /** ROH's "added in waiting list": `size` jobs now wait on this node. */
   "job.waiting": JobFields & { readonly size: number };
   "job.progress": JobFields & { readonly value: unknown };
-  "job.log": JobFields & { readonly level: "debug" | "info" | "warn" | "error"; readonly text: string; readonly data: unknown };
+  "job.log": JobFields & {
+    readonly level: "debug" | "info" | "warn" | "error";
+    readonly text: string;
+    readonly data: unknown;
+  };
   "job.completed": JobFields & { readonly result: unknown; readonly durationMs: number };
   "job.failed": JobFields & { readonly error: Error; readonly willRetry: boolean };
   "job.retried": JobFields & { readonly delayMs: number };
   "job.snoozed": JobFields & { readonly delayMs: number };
   "job.buried": JobFields & { readonly reason: string; readonly error: Error };
   "job.cancelled": JobFields & { readonly was: string };
-  "job.killed": JobFields & { readonly reason: "timeout" | "cancel" | "shutdown" | "memory"; readonly report: KillReport };
+  "job.killed": JobFields & {
+    readonly reason: "timeout" | "cancel" | "shutdown" | "memory";
+    readonly report: KillReport;
+  };
   "job.wedged": JobFields & { readonly report: KillReport };
   "job.rescued": JobFields & { readonly reason: string };
   "job.purged": JobFields;

@@ -53,7 +53,8 @@ export class ExecutionKeys<W> {
   /** Takes every waiter of a requester out of the line (it is gone). */
   withdrawAll(who: W): void {
     for (const lease of this.#leases.values()) {
-      for (let i = lease.waiters.length - 1; i >= 0; i--) if (lease.waiters[i]?.who === who) lease.waiters.splice(i, 1);
+      for (let i = lease.waiters.length - 1; i >= 0; i--)
+        if (lease.waiters[i]?.who === who) lease.waiters.splice(i, 1);
     }
   }
 
@@ -62,6 +63,10 @@ export class ExecutionKeys<W> {
   }
 
   holders(): readonly { readonly key: string; readonly id: string; readonly waiting: number }[] {
-    return [...this.#leases].map(([key, lease]) => ({ key, id: lease.holder, waiting: lease.waiters.length }));
+    return [...this.#leases].map(([key, lease]) => ({
+      key,
+      id: lease.holder,
+      waiting: lease.waiters.length,
+    }));
   }
 }

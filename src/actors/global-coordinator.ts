@@ -12,7 +12,13 @@ import type { NodeServices } from "./services.ts";
 export type CoordinatorMessage =
   | { readonly t: "elected"; readonly epoch: number }
   | { readonly t: "deposed" }
-  | { readonly t: "acquire"; readonly key: string; readonly id: string; readonly token: number; readonly to: Ref<CoordinatorAnswer> }
+  | {
+      readonly t: "acquire";
+      readonly key: string;
+      readonly id: string;
+      readonly token: number;
+      readonly to: Ref<CoordinatorAnswer>;
+    }
   | { readonly t: "release"; readonly key: string; readonly id: string }
   | { readonly t: "withdraw"; readonly key: string; readonly id: string }
   | { readonly t: "requester-gone"; readonly to: Ref<CoordinatorAnswer> }
@@ -43,13 +49,19 @@ interface Interpreted extends CoordinatorState {
   readonly services: NodeServices;
 }
 
-export function stepCoordinator(s: CoordinatorState, m: CoordinatorMessage, _now: number, out: Out<CoordinatorMessage, Effect>): void {
+export function stepCoordinator(
+  s: CoordinatorState,
+  m: CoordinatorMessage,
+  _now: number,
+  out: Out<CoordinatorMessage, Effect>,
+): void {
   switch (m.t) {
     case "acquire":
       return acquire(s, m, out);
     case "release": {
       const next = s.keys.release(m.key, m.id);
-      if (next !== undefined) out.cast(next.who, { t: "granted", key: m.key, id: next.id, token: next.token });
+      if (next !== undefined)
+        out.cast(next.who, { t: "granted", key: m.key, id: next.id, token: next.token });
       return;
     }
     case "withdraw":
@@ -67,7 +79,11 @@ export function stepCoordinator(s: CoordinatorState, m: CoordinatorMessage, _now
   }
 }
 
-function acquire(s: CoordinatorState, m: CoordinatorMessage & { t: "acquire" }, out: Out<CoordinatorMessage, Effect>): void {
+function acquire(
+  s: CoordinatorState,
+  m: CoordinatorMessage & { t: "acquire" },
+  out: Out<CoordinatorMessage, Effect>,
+): void {
   if (!s.known.has(m.to)) {
     s.known.add(m.to);
     out.monitor(m.to as Ref<never>, () => ({ t: "requester-gone", to: m.to }));
@@ -88,7 +104,8 @@ export const globalCoordinator: Behaviour<Interpreted, CoordinatorMessage, Effec
   },
   step: stepCoordinator,
   interpret: (effect, s) => {
-    if (effect.t === "announce") s.services.events.emit("coordinator.elected", { partition: s.partition, epoch: effect.epoch });
+    if (effect.t === "announce")
+      s.services.events.emit("coordinator.elected", { partition: s.partition, epoch: effect.epoch });
     else s.services.events.emit("coordinator.lost", { partition: s.partition });
   },
   terminate: (s) => s.withdrawCandidate(),

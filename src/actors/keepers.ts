@@ -4,9 +4,10 @@
  * Each opens its resource in `init`, so nothing behind it starts before it is there, and lets go of it in
  * `terminate`, so nothing before it ends while it is held. A store that was taken from us is fatal to the node.
  */
-import type { Behaviour } from "../kernel/types.ts";
-import type { BuriedRecord } from "../jobs/failure.ts";
+
 import { JobFailed } from "../jobs/errors.ts";
+import type { BuriedRecord } from "../jobs/failure.ts";
+import type { Behaviour } from "../kernel/types.ts";
 import type { NodeServices } from "./services.ts";
 
 export interface KeeperArgs {
@@ -33,7 +34,8 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
       },
       blocked: (reason) => events.emit("broker.blocked", { broker: name, reason }),
       unblocked: () => events.emit("broker.unblocked", { broker: name }),
-      buried: (partition, queue, id, record) => buriedByBroker(args.services, { partition, queue, id }, record),
+      buried: (partition, queue, id, record) =>
+        buriedByBroker(args.services, { partition, queue, id }, record),
     });
     return args;
   },
@@ -44,7 +46,11 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
 };
 
 /** Poison and undecodable messages are buried by the broker itself, before any worker sees them. */
-function buriedByBroker(services: NodeServices, of: { partition: string; queue: string; id: string }, record: BuriedRecord): void {
+function buriedByBroker(
+  services: NodeServices,
+  of: { partition: string; queue: string; id: string },
+  record: BuriedRecord,
+): void {
   const error = new JobFailed(of.id, record.error);
   services.results.ended(of.partition, of.id, { kind: "buried", record });
   services.events.emit("job.buried", { ...of, job: "", attempt: 0, reason: record.reason, error });

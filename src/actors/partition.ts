@@ -27,7 +27,11 @@ export function partitionNames(partition: string) {
 /** How long bodies get to go down the kill ladder when a partition stops, beyond their grace. */
 const STOP_MARGIN_MS = 10_000;
 
-export function partitionSpec(partition: string, queues: () => Readonly<Record<string, number>>, services: NodeServices): ChildSpec {
+export function partitionSpec(
+  partition: string,
+  queues: () => Readonly<Record<string, number>>,
+  services: NodeServices,
+): ChildSpec {
   const names = partitionNames(partition);
   const children = [
     childSpec({
@@ -58,7 +62,11 @@ export function partitionSpec(partition: string, queues: () => Readonly<Record<s
   ];
   return childSpec({
     id: partition,
-    behaviour: supervisor({ strategy: "rest_for_one", children, intensity: { restarts: 3, periodMs: 10_000 } }),
+    behaviour: supervisor({
+      strategy: "rest_for_one",
+      children,
+      intensity: { restarts: 3, periodMs: 10_000 },
+    }),
     args: () => undefined,
     name: names.partition,
     // Not restarted here: WaitingPartitions starts it again every second until it runs.

@@ -13,11 +13,23 @@ export type Ended =
   | { readonly kind: "cancelled" }
   | { readonly kind: "purged" };
 
-type Waiter = (ended: Ended | undefined) => void;
+/** `undefined`: the runtime stopped first. `"unknown"`: the job is nowhere, and nobody remembers its end. */
+type Call = (ended: Ended | "unknown" | undefined) => void;
+
+interface Waiter {
+  readonly call: Call;
+  /** Sweeps that it has waited through. */
+  sweeps: number;
+  /** Sweeps in a row that found the job nowhere. */
+  absent: number;
+}
 
 const HALF_COUNT = 5_000;
 const HALF_BYTES = 8 * 1024 * 1024;
 const HALF_AGE_MS = 30_000;
+/** Looks at a waiter from its second sweep on, at 100 a sweep. */
+const SWEEP_FROM = 2;
+const SWEEP_MOST = 100;
 /** What an end costs beside its value. */
 const ENTRY_BYTES = 96;
 /** A failure with its stack, and perhaps a kill report. */
@@ -48,13 +60,23 @@ export class Results {
   }
 
   /** Calls back once, at the job's end, or with `undefined` when the runtime stops first; returns what gives up. */
-  wait(partition: string, id: string, waiter: Waiter): () => void {
-    return this.#of(partition).wait(id, waiter);
+  wait(partition: string, id: string, call: Call): () => void {
+    return this.#of(partition).wait(id, { call, sweeps: 0, absent: 0 });
+  }
+
+  /**
+   * Once a second: who has waited long for a job that is nowhere is told so. A job that is being settled is nowhere
+   * for a moment, so it must be missed twice.
+   */
+  async sweep(find: (partition: string, id: string) => Promise<string>): Promise<void> {
+    for (const [partition, results] of this.#partitions) await results.sweep((id) => find(partition, id));
   }
 
   #of(partition: string): PartitionResults {
-    let results = this.#partitions.get(partition);
-    if (results === undefined) this.#partitions.set(partition, (results = new PartitionResults(this.#now)));
+    const there = this.#partitions.get(partition);
+    if (there !== undefined) return there;
+    const results = new PartitionResults(this.#now);
+    this.#partitions.set(partition, results);
     return results;
   }
 
@@ -83,12 +105,23 @@ class PartitionResults {
     this.#youngBytes += ENTRY_BYTES + weigh(ended);
   }
 
-  #tell(id: string, ended: Ended | undefined): void {
+  #tell(id: string, ended: Ended | "unknown" | undefined): void {
     const waiters = this.#waiters.get(id);
     if (waiters === undefined) return;
     this.#waiters.delete(id);
-    if (typeof waiters === "function") waiters(ended);
-    else for (const waiter of waiters) waiter(ended);
+    if (!Array.isArray(waiters)) waiters.call(ended);
+    else for (const waiter of waiters) waiter.call(ended);
+  }
+
+  async sweep(find: (id: string) => Promise<string>): Promise<void> {
+    let left = SWEEP_MOST;
+    for (const [id, waiters] of this.#waiters) {
+      const first = Array.isArray(waiters) ? waiters[0] : waiters;
+      if (first === undefined || ++first.sweeps < SWEEP_FROM) continue;
+      if (left-- === 0) return;
+      first.absent = (await find(id)) === "absent" ? first.absent + 1 : 0;
+      if (first.absent >= 2) this.#tell(id, this.get(id) ?? "unknown");
+    }
   }
 
   /** The clock is looked at once in 64 ends; a generation that is a little older than 30 s harms nobody. */
@@ -114,14 +147,18 @@ class PartitionResults {
   wait(id: string, waiter: Waiter): () => void {
     const there = this.#waiters.get(id);
     if (there === undefined) this.#waiters.set(id, waiter);
-    else this.#waiters.set(id, typeof there === "function" ? [there, waiter] : [...there, waiter]);
+    else this.#waiters.set(id, Array.isArray(there) ? [...there, waiter] : [there, waiter]);
     return () => this.#giveUp(id, waiter);
   }
 
   #giveUp(id: string, waiter: Waiter): void {
     const there = this.#waiters.get(id);
     if (there === waiter) this.#waiters.delete(id);
-    else if (Array.isArray(there)) this.#waiters.set(id, there.filter((w) => w !== waiter));
+    else if (Array.isArray(there))
+      this.#waiters.set(
+        id,
+        there.filter((w) => w !== waiter),
+      );
   }
 
   close(): void {

@@ -29,7 +29,8 @@ interface State extends ShutdownArgs {
 export const shutdownHandler: Behaviour<State, ShutdownMessage, Effect, ShutdownArgs> = {
   kind: "shutdown-handler",
   init: (args, self) => ({ ...args, kernel: self.kernel, self: self.ref }),
-  step: (_s, m, _now, out) => (m.t === "shutdown" ? out.effect({ t: "drain" }) : out.stop({ kind: "shutdown" })),
+  step: (_s, m, _now, out) =>
+    m.t === "shutdown" ? out.effect({ t: "drain" }) : out.stop({ kind: "shutdown" }),
   interpret: (_effect, s) => {
     drain(s)
       .catch((error) => s.services.logger.warn(`shutdown: ${asError(error).message}`))
@@ -42,7 +43,10 @@ async function drain(s: State): Promise<void> {
   const partitions = s.kernel.whereis(s.partitionsName) as Ref<WaitingPartitionsMessage> | undefined;
   if (partitions === undefined) return;
   partitions.cast({ t: "hold" });
-  const wanted = await s.kernel.call(partitions, (from: From<readonly WantedPartition[]>) => ({ t: "list", from } as const));
+  const wanted = await s.kernel.call(
+    partitions,
+    (from: From<readonly WantedPartition[]>) => ({ t: "list", from }) as const,
+  );
   const running = wanted.filter((w) => w.state === "running").map((w) => w.partition);
   await Promise.all(running.map((partition) => drainPartition(s.kernel, partition, s.shutdownTimeoutMs)));
 }
@@ -51,13 +55,18 @@ async function drain(s: State): Promise<void> {
  * Takes nothing new on this node and waits until the last running body has settled, or the time is over; true when
  * nothing runs any more. Also what `safeStop` does, without a limit.
  */
-export async function drainPartition(kernel: KernelApi, partition: string, timeoutMs: number): Promise<boolean> {
+export async function drainPartition(
+  kernel: KernelApi,
+  partition: string,
+  timeoutMs: number,
+): Promise<boolean> {
   const names = partitionNames(partition);
   const consumer = kernel.whereis(names.consumer) as Ref<ConsumerMessage> | undefined;
-  if (consumer !== undefined) await kernel.call(consumer, (from: From<void>) => ({ t: "drain", from } as const));
+  if (consumer !== undefined)
+    await kernel.call(consumer, (from: From<void>) => ({ t: "drain", from }) as const);
   const supervisor = kernel.whereis(names.supervisor) as Ref<WorkerSupervisorMessage> | undefined;
   if (supervisor === undefined) return true;
-  const idle = kernel.call(supervisor, (from: From<void>) => ({ t: "when-idle", from } as const), timeoutMs);
+  const idle = kernel.call(supervisor, (from: From<void>) => ({ t: "when-idle", from }) as const, timeoutMs);
   return idle.then(
     () => true,
     () => false,

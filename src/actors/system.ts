@@ -43,7 +43,8 @@ export const system: Behaviour<SystemState, SystemMessage, Effect, SystemArgs> =
 
 function ask(ref: Ref<SystemMessage>, command: string, args: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    if (!ref.cast({ t: "ask", command, args, answer: resolve })) reject(new Error("this node's system is not running"));
+    if (!ref.cast({ t: "ask", command, args, answer: resolve }))
+      reject(new Error("this node's system is not running"));
   });
 }
 

@@ -16,11 +16,26 @@ export type Queues = Readonly<Record<string, number>>;
 export type PartitionState = "running" | "waiting";
 
 export type WaitingPartitionsMessage =
-  | { readonly t: "start"; readonly partition: string; readonly queues: Queues; readonly from: From<PartitionState> }
+  | {
+      readonly t: "start";
+      readonly partition: string;
+      readonly queues: Queues;
+      readonly from: From<PartitionState>;
+    }
   /** `undefined`: it neither runs nor waits here. */
   | { readonly t: "stop"; readonly partition: string; readonly from: From<"stopped" | undefined> }
-  | { readonly t: "started"; readonly partition: string; readonly ref: Ref<never>; readonly from: From<PartitionState> | undefined }
-  | { readonly t: "failed"; readonly partition: string; readonly error: Error; readonly from: From<PartitionState> | undefined }
+  | {
+      readonly t: "started";
+      readonly partition: string;
+      readonly ref: Ref<never>;
+      readonly from: From<PartitionState> | undefined;
+    }
+  | {
+      readonly t: "failed";
+      readonly partition: string;
+      readonly error: Error;
+      readonly from: From<PartitionState> | undefined;
+    }
   | { readonly t: "down"; readonly partition: string; readonly pid: number; readonly reason: ExitReason }
   | { readonly t: "retry" }
   | { readonly t: "hold" }
@@ -58,7 +73,12 @@ type Effect =
 type PartitionsOut = Out<WaitingPartitionsMessage, Effect>;
 const RETRY_MS = 1_000;
 
-export function stepWaitingPartitions(s: WaitingPartitionsState, m: WaitingPartitionsMessage, _now: number, out: PartitionsOut): void {
+export function stepWaitingPartitions(
+  s: WaitingPartitionsState,
+  m: WaitingPartitionsMessage,
+  _now: number,
+  out: PartitionsOut,
+): void {
   switch (m.t) {
     case "start":
       return start(s, m.partition, m.queues, m.from, out);
@@ -76,11 +96,20 @@ export function stepWaitingPartitions(s: WaitingPartitionsState, m: WaitingParti
       s.held = true;
       return out.cancelTimer("retry");
     case "list":
-      return out.reply(m.from, [...s.wanted.values()].map(({ partition, queues, state }) => ({ partition, queues, state })));
+      return out.reply(
+        m.from,
+        [...s.wanted.values()].map(({ partition, queues, state }) => ({ partition, queues, state })),
+      );
   }
 }
 
-function start(s: WaitingPartitionsState, partition: string, queues: Queues, from: From<PartitionState>, out: PartitionsOut): void {
+function start(
+  s: WaitingPartitionsState,
+  partition: string,
+  queues: Queues,
+  from: From<PartitionState>,
+  out: PartitionsOut,
+): void {
   const there = s.wanted.get(partition);
   if (there === undefined) {
     const wanted: Wanted = { partition, queues, state: "starting", ref: undefined };
@@ -92,7 +121,11 @@ function start(s: WaitingPartitionsState, partition: string, queues: Queues, fro
   out.reply(from, "waiting");
 }
 
-function started(s: WaitingPartitionsState, m: WaitingPartitionsMessage & { t: "started" }, out: PartitionsOut): void {
+function started(
+  s: WaitingPartitionsState,
+  m: WaitingPartitionsMessage & { t: "started" },
+  out: PartitionsOut,
+): void {
   const wanted = s.wanted.get(m.partition);
   if (wanted === undefined) return out.effect({ t: "stop", ref: m.ref, from: IGNORED });
   wanted.state = "running";
@@ -104,7 +137,13 @@ function started(s: WaitingPartitionsState, m: WaitingPartitionsMessage & { t: "
 
 const IGNORED: From<"stopped"> = { answer: () => {}, refuse: () => {} };
 
-function failed(s: WaitingPartitionsState, partition: string, error: Error, from: From<PartitionState> | undefined, out: PartitionsOut): void {
+function failed(
+  s: WaitingPartitionsState,
+  partition: string,
+  error: Error,
+  from: From<PartitionState> | undefined,
+  out: PartitionsOut,
+): void {
   const wanted = s.wanted.get(partition);
   if (wanted !== undefined) {
     const first = wanted.state !== "waiting";
@@ -116,14 +155,23 @@ function failed(s: WaitingPartitionsState, partition: string, error: Error, from
   if (from !== undefined) out.reply(from, "waiting");
 }
 
-function down(s: WaitingPartitionsState, m: WaitingPartitionsMessage & { t: "down" }, out: PartitionsOut): void {
+function down(
+  s: WaitingPartitionsState,
+  m: WaitingPartitionsMessage & { t: "down" },
+  out: PartitionsOut,
+): void {
   const wanted = s.wanted.get(m.partition);
   if (wanted?.ref?.pid !== m.pid) return;
   if (m.reason.kind === "crash") return failed(s, m.partition, m.reason.error, undefined, out);
   failed(s, m.partition, new Error(`the partition ended: ${m.reason.kind}`), undefined, out);
 }
 
-function stop(s: WaitingPartitionsState, partition: string, from: From<"stopped" | undefined>, out: PartitionsOut): void {
+function stop(
+  s: WaitingPartitionsState,
+  partition: string,
+  from: From<"stopped" | undefined>,
+  out: PartitionsOut,
+): void {
   const wanted = s.wanted.get(partition);
   if (wanted === undefined) return out.reply(from, undefined);
   s.wanted.delete(partition);
@@ -134,7 +182,8 @@ function stop(s: WaitingPartitionsState, partition: string, from: From<"stopped"
 
 function retry(s: WaitingPartitionsState, out: PartitionsOut): void {
   if (s.held) return;
-  for (const wanted of s.wanted.values()) if (wanted.state === "waiting") out.effect({ t: "start", wanted, from: undefined });
+  for (const wanted of s.wanted.values())
+    if (wanted.state === "waiting") out.effect({ t: "start", wanted, from: undefined });
 }
 
 interface Interpreted extends WaitingPartitionsState {
@@ -155,7 +204,11 @@ type StartChild = { readonly type: "startChild"; readonly spec: ChildSpec; reado
 function startPartition(s: Interpreted, wanted: Wanted, from: From<PartitionState> | undefined): void {
   const { partition } = wanted;
   const spec = partitionSpec(partition, () => wanted.queues, s.services);
-  const asked = s.kernel.call(s.supervisor as Ref<StartChild>, (reply: From<Ref<never>>) => ({ type: "startChild", spec, from: reply } as const), START_MS);
+  const asked = s.kernel.call(
+    s.supervisor as Ref<StartChild>,
+    (reply: From<Ref<never>>) => ({ type: "startChild", spec, from: reply }) as const,
+    START_MS,
+  );
   asked.then(
     (ref) => s.self.cast({ t: "started", partition, ref, from }),
     (error) => s.self.cast({ t: "failed", partition, error: asError(error), from }),
@@ -169,14 +222,23 @@ function configure(s: Interpreted, wanted: Wanted, from: From<PartitionState>): 
   const consumer = s.kernel.whereis(partitionNames(wanted.partition).consumer);
   if (consumer === undefined) return from.answer("waiting"); // it is being restarted, and opens what is wanted now
   s.kernel
-    .call(consumer as Ref<ConsumerMessage>, (reply: From<void>) => ({ t: "configure", queues: wanted.queues, from: reply } as const), START_MS)
+    .call(
+      consumer as Ref<ConsumerMessage>,
+      (reply: From<void>) => ({ t: "configure", queues: wanted.queues, from: reply }) as const,
+      START_MS,
+    )
     .then(
       () => from.answer("running"),
       (error) => from.refuse(asError(error)),
     );
 }
 
-export const waitingPartitions: Behaviour<Interpreted, WaitingPartitionsMessage, Effect, WaitingPartitionsArgs> = {
+export const waitingPartitions: Behaviour<
+  Interpreted,
+  WaitingPartitionsMessage,
+  Effect,
+  WaitingPartitionsArgs
+> = {
   kind: "waiting-partitions",
   init: ({ services, wanted, supervisorName }, self) => {
     for (const one of wanted.values()) Object.assign(one, { state: "waiting", ref: undefined });
@@ -189,10 +251,16 @@ export const waitingPartitions: Behaviour<Interpreted, WaitingPartitionsMessage,
     const { events } = s.services;
     if (effect.t === "start") startPartition(s, effect.wanted, effect.from);
     else if (effect.t === "configure") configure(s, effect.wanted, effect.from);
-    else if (effect.t === "stop") s.kernel.stop(effect.ref).then(() => effect.from.answer("stopped"), effect.from.refuse);
-    else if (effect.t === "waiting") events.emit("partition.waiting", { partition: effect.partition, error: effect.error });
-    else events.emit(effect.t === "running" ? "partition.running" : "partition.stopped", { partition: effect.partition });
+    else if (effect.t === "stop")
+      s.kernel.stop(effect.ref).then(() => effect.from.answer("stopped"), effect.from.refuse);
+    else if (effect.t === "waiting")
+      events.emit("partition.waiting", { partition: effect.partition, error: effect.error });
+    else
+      events.emit(effect.t === "running" ? "partition.running" : "partition.stopped", {
+        partition: effect.partition,
+      });
   },
-  describe: (s) => ({ waiting: [...s.wanted.values()].filter((w) => w.state !== "running").map((w) => w.partition) }),
+  describe: (s) => ({
+    waiting: [...s.wanted.values()].filter((w) => w.state !== "running").map((w) => w.partition),
+  }),
 };
-

@@ -6,8 +6,8 @@
  */
 import { JobFailed } from "../jobs/errors.ts";
 import type { KillReport } from "../jobs/failure.ts";
-import { asError, jobFields } from "./callbacks.ts";
 import { BodyTask } from "./body-task.ts";
+import { asError, jobFields } from "./callbacks.ts";
 import type { Plan } from "./settlement.ts";
 import type { WorkerState } from "./worker.ts";
 
@@ -44,11 +44,19 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
       // A delivery that is void by now is found out when it is settled; its start is not held up by that.
       services.broker.markStarted(entry.delivery, entry.delivery.suspect?.alone === true).then(
         () => s.self.cast({ t: "marked" }),
-        (error) => s.self.cast({ t: "unsettled", plan: { do: "release", report: undefined }, error: asError(error), final: true }),
+        (error) =>
+          s.self.cast({
+            t: "unsettled",
+            plan: { do: "release", report: undefined },
+            error: asError(error),
+            final: true,
+          }),
       );
       return;
     case "others-in":
-      services.broker.markStarted(entry.delivery, false).catch((error) => services.logger.warn(asError(error).message));
+      services.broker
+        .markStarted(entry.delivery, false)
+        .catch((error) => services.logger.warn(asError(error).message));
       return;
   }
 }
@@ -82,7 +90,13 @@ function settled(durable: Promise<void>, plan: Plan, s: WorkerState): void {
       afterwards(plan, s);
       s.self.cast({ t: "settled", plan });
     },
-    (error) => s.self.cast({ t: "unsettled", plan, error: asError(error), final: asError(error).name !== "StorageFull" }),
+    (error) =>
+      s.self.cast({
+        t: "unsettled",
+        plan,
+        error: asError(error),
+        final: asError(error).name !== "StorageFull",
+      }),
   );
 }
 
@@ -96,7 +110,11 @@ function afterwards(plan: Plan, s: WorkerState): void {
     case "complete":
       results.ended(partition, id, { kind: "completed", value: plan.value });
       if (events.wants("job.completed"))
-        events.emit("job.completed", { ...jobFields(envelope), result: plan.value, durationMs: plan.durationMs });
+        events.emit("job.completed", {
+          ...jobFields(envelope),
+          result: plan.value,
+          durationMs: plan.durationMs,
+        });
       if (callbacks.has("afterRun")) void callbacks.afterRun(envelope, plan.value, states);
       return;
     case "retry":
@@ -104,7 +122,8 @@ function afterwards(plan: Plan, s: WorkerState): void {
     case "bury":
       return buried(plan, s);
     case "snooze":
-      if (events.wants("job.snoozed")) events.emit("job.snoozed", { ...jobFields(envelope), delayMs: plan.delayMs });
+      if (events.wants("job.snoozed"))
+        events.emit("job.snoozed", { ...jobFields(envelope), delayMs: plan.delayMs });
       return;
     case "cancel":
       killed(plan.report, "cancel", s);

@@ -6,16 +6,16 @@
  * supervisor itself ends, bodies go down the kill ladder and their jobs back to the broker, no attempt spent.
  */
 import type { Delivery } from "../broker/contract.ts";
+import { JobFailed } from "../jobs/errors.ts";
 import { SHUTDOWN } from "../kernel/exit.ts";
 import type { Behaviour, ExitReason, From, Out, Ref, SpawnOptions } from "../kernel/types.ts";
 import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
-import { JobFailed } from "../jobs/errors.ts";
+import type { BodyTask } from "./body-task.ts";
 import { jobFields } from "./callbacks.ts";
 import type { KnownJob } from "./catalogue.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
 import { verdict } from "./settlement.ts";
-import type { BodyTask } from "./body-task.ts";
 import { type WorkerHome, type WorkerMessage, WorkerState, worker } from "./worker.ts";
 
 /** A job in this partition's hands. Its worker writes `task` and `settled`, the supervisor all else. */
@@ -85,7 +85,12 @@ type Effect =
 type SupervisorOut = Out<WorkerSupervisorMessage, Effect>;
 const GO: WorkerMessage = { t: "go" };
 
-export function stepWorkerSupervisor(s: WorkerSupervisorState, m: WorkerSupervisorMessage, _now: number, out: SupervisorOut): void {
+export function stepWorkerSupervisor(
+  s: WorkerSupervisorState,
+  m: WorkerSupervisorMessage,
+  _now: number,
+  out: SupervisorOut,
+): void {
   switch (m.t) {
     case "run":
       return run(s, m, out);
@@ -135,17 +140,34 @@ function ask(s: WorkerSupervisorState, entry: Entry, front: boolean, out: Superv
   const ahead = suspect === undefined && !s.services.callbacks.has("beforeRun");
   const { lane, known } = entry;
   const alone = suspect?.alone === true;
-  const asked: Ask<Entry> = { t: "ask", lane, to: s.home.supervisor as Ref<AdmissionAnswer<Entry>>, entry, type: known.type, ahead, alone, front };
+  const asked: Ask<Entry> = {
+    t: "ask",
+    lane,
+    to: s.home.supervisor as Ref<AdmissionAnswer<Entry>>,
+    entry,
+    type: known.type,
+    ahead,
+    alone,
+    front,
+  };
   entry.ask = asked;
   out.cast(s.services.admission, asked as unknown as AdmissionMessage);
 }
 
 /** A slot is there. One that was taken back while the answer was under way returns it unused. */
 function granted(s: WorkerSupervisorState, entry: Entry, short: boolean, out: SupervisorOut): void {
-  if (!entry.withdrawn || entry.cancelled) return start(s, entry, { short, slot: true, crash: undefined }, out);
+  if (!entry.withdrawn || entry.cancelled)
+    return start(s, entry, { short, slot: true, crash: undefined }, out);
   const alone = entry.delivery.suspect?.alone === true;
   const { type } = entry.known;
-  out.cast(s.services.admission, { t: "done", type, short, alone, durationMs: 0, ran: false } satisfies AdmissionMessage);
+  out.cast(s.services.admission, {
+    t: "done",
+    type,
+    short,
+    alone,
+    durationMs: 0,
+    ran: false,
+  } satisfies AdmissionMessage);
   giveBack(s, entry, out);
 }
 
@@ -158,7 +180,11 @@ interface Start {
 function start(s: WorkerSupervisorState, entry: Entry, how: Start, out: SupervisorOut): void {
   entry.ask = undefined;
   const aftermath = how.crash === undefined ? undefined : { error: how.crash, task: entry.task };
-  const ref = out.spawn(worker, new WorkerState(entry, s.home, how.short, how.slot, aftermath), s.spawnOptions);
+  const ref = out.spawn(
+    worker,
+    new WorkerState(entry, s.home, how.short, how.slot, aftermath),
+    s.spawnOptions,
+  );
   entry.worker = ref;
   s.byPid.set(ref.pid, entry);
   out.cast(ref, GO);
@@ -190,7 +216,12 @@ function idle(s: WorkerSupervisorState, out: SupervisorOut): void {
   if (s.stopping) out.stop(SHUTDOWN);
 }
 
-function again(s: WorkerSupervisorState, entry: Entry, rescued: string | undefined, out: SupervisorOut): void {
+function again(
+  s: WorkerSupervisorState,
+  entry: Entry,
+  rescued: string | undefined,
+  out: SupervisorOut,
+): void {
   entry.worker = undefined;
   if (rescued !== undefined) out.effect({ t: "rescued", delivery: entry.delivery, reason: rescued });
   if (s.stopping) return giveBack(s, entry, out);
@@ -221,15 +252,22 @@ function withdraw(s: WorkerSupervisorState, lane: number | "all", out: Superviso
     else lanes.add(entry.lane);
   }
   const to = s.home.supervisor as Ref<AdmissionAnswer<Entry>>;
-  for (const one of lanes) out.cast(s.services.admission, { t: "withdrawLane", lane: one, to } as unknown as AdmissionMessage);
+  for (const one of lanes)
+    out.cast(s.services.admission, { t: "withdrawLane", lane: one, to } as unknown as AdmissionMessage);
 }
 
-function cancel(s: WorkerSupervisorState, id: string, from: From<"running" | "queued" | undefined>, out: SupervisorOut): void {
+function cancel(
+  s: WorkerSupervisorState,
+  id: string,
+  from: From<"running" | "queued" | undefined>,
+  out: SupervisorOut,
+): void {
   const entry = s.entries.get(id);
   if (entry === undefined) return out.reply(from, undefined);
   entry.cancelled = true;
   if (entry.worker !== undefined) out.cast(entry.worker, { t: "abort", reason: "cancel" });
-  else if (entry.ask !== undefined) out.cast(s.services.admission, { t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
+  else if (entry.ask !== undefined)
+    out.cast(s.services.admission, { t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
   out.reply(from, entry.worker === undefined ? "queued" : "running");
 }
 
@@ -265,12 +303,17 @@ function buryCrashed(entry: Entry, error: Error, s: WorkerSupervisorState): void
   const { envelope } = entry.delivery;
   const failure = verdict("crash", error.name, `its worker crashed twice: ${error.message}`, true);
   const record = { reason: "failed", error: failure, buriedAt: clock.now() } as const;
-  if (envelope.executionKey !== undefined) s.home.coordinator.cast({ t: "release", key: envelope.executionKey, id: envelope.id });
+  if (envelope.executionKey !== undefined)
+    s.home.coordinator.cast({ t: "release", key: envelope.executionKey, id: envelope.id });
   broker
     .bury(entry.delivery, envelope, record)
     .then(() => {
       results.ended(envelope.partition, envelope.id, { kind: "buried", record });
-      events.emit("job.buried", { ...jobFields(envelope), reason: record.reason, error: new JobFailed(envelope.id, failure) });
+      events.emit("job.buried", {
+        ...jobFields(envelope),
+        reason: record.reason,
+        error: new JobFailed(envelope.id, failure),
+      });
     })
     .catch((refused) => logger.error(`job ${envelope.id} could not be buried`, refused))
     .then(() => s.home.supervisor.cast({ t: "buried", entry }));
@@ -282,7 +325,12 @@ export interface WorkerSupervisorArgs {
   readonly coordinatorName: string;
 }
 
-export const workerSupervisor: Behaviour<WorkerSupervisorState, WorkerSupervisorMessage, Effect, WorkerSupervisorArgs> = {
+export const workerSupervisor: Behaviour<
+  WorkerSupervisorState,
+  WorkerSupervisorMessage,
+  Effect,
+  WorkerSupervisorArgs
+> = {
   kind: "worker-supervisor",
   init: ({ partition, services, coordinatorName }, self) => {
     const coordinator = self.kernel.whereis(coordinatorName) as Ref<CoordinatorMessage>;

@@ -142,7 +142,10 @@ function takeOver(s: WorkerState, aftermath: Aftermath, now: number, out: Worker
 }
 
 function afterCrash(s: WorkerState, error: Error, now: number): Plan {
-  const failure = { ...verdict("crash", error.name, `the worker crashed: ${error.message}`, false), stack: error.stack };
+  const failure = {
+    ...verdict("crash", error.name, `the worker crashed: ${error.message}`, false),
+    stack: error.stack,
+  };
   return afterFailure(failure, caseOf(s, now));
 }
 
@@ -168,7 +171,10 @@ function othersIn(s: WorkerState, out: WorkerOut): void {
 }
 
 function vetoed(s: WorkerState, error: Error, now: number, out: WorkerOut): void {
-  const failure = { ...verdict("crash", error.name, `beforeRun: ${error.message}`, false), stack: error.stack };
+  const failure = {
+    ...verdict("crash", error.name, `beforeRun: ${error.message}`, false),
+    stack: error.stack,
+  };
   settle(s, afterFailure(failure, caseOf(s, now)), out);
 }
 
@@ -195,7 +201,14 @@ function returnSlot(s: WorkerState, durationMs: number, out: WorkerOut): void {
   s.slotReturned = true;
   const alone = s.entry.delivery.suspect?.alone === true;
   const type = s.entry.known.type;
-  out.cast(s.services.admission, { t: "done", type, short: s.short, alone, durationMs, ran: true } satisfies AdmissionMessage);
+  out.cast(s.services.admission, {
+    t: "done",
+    type,
+    short: s.short,
+    alone,
+    durationMs,
+    ran: true,
+  } satisfies AdmissionMessage);
 }
 
 /** Keys first, then the broker: a crash between the two repeats a job and never leaks a key. */

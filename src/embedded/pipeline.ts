@@ -1,9 +1,9 @@
 /**
  * The commits of the embedded broker: one in flight, everything that comes meanwhile shares the next.
  *
- * Owns the batches that wait and the one that was sent. A completion waits up to 2 ms for company, all else goes
- * with the next turn of the event loop. When the store is lost, settled jobs of the batch in flight are put before
- * everything else, so that they do not run again; its enqueues have no known outcome.
+ * Owns the batches that wait and the one that was sent. A completion waits up to 2 ms for company, all else
+ * goes with the next turn of the event loop. When the store is lost, settled jobs of the batch in flight are
+ * put before everything else, so that they do not run again; its enqueues have no known outcome.
  */
 import { BrokerUnreachable, EnqueueOutcomeUnknown, StorageFull } from "../broker/errors.ts";
 import type { Envelope } from "../jobs/envelope.ts";
@@ -191,8 +191,9 @@ export class Pipeline implements Needs {
     this.#flying = undefined;
     if (answer.full !== undefined) batch.published(this.#refuseAll(batch, answer.full));
     this.#commits.done(batch, answer);
-    if (this.#idle) this.#drained?.resolve();
-    else if (this.#wanted || this.#waiting.length > 0) this.commitSoon();
+    // wanted with nothing in it: a due time passed while this one was under way
+    if (this.#wanted || this.#waiting.length > 0) this.commitSoon();
+    else if (this.#idle) this.#drained?.resolve();
   }
 
   /** Rolled back on a full disk: all but its enqueues is tried again. */

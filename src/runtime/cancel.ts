@@ -17,7 +17,12 @@ import type { Cancelled } from "./handle.ts";
 /** A job in between (delivered, not yet looked at) is found within a turn or two. */
 const MAX_TRIES = 100;
 
-export async function cancelJob(kernel: KernelApi, services: NodeServices, partition: string, id: string): Promise<Cancelled> {
+export async function cancelJob(
+  kernel: KernelApi,
+  services: NodeServices,
+  partition: string,
+  id: string,
+): Promise<Cancelled> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const here = await cancelHere(kernel, partition, id);
     if (here !== undefined) return { was: here };
@@ -37,15 +42,25 @@ export async function cancelJob(kernel: KernelApi, services: NodeServices, parti
   return { was: "queued" };
 }
 
-async function cancelHere(kernel: KernelApi, partition: string, id: string): Promise<"running" | "queued" | undefined> {
+async function cancelHere(
+  kernel: KernelApi,
+  partition: string,
+  id: string,
+): Promise<"running" | "queued" | undefined> {
   const names = partitionNames(partition);
   const supervisor = kernel.whereis(names.supervisor) as Ref<WorkerSupervisorMessage> | undefined;
   if (supervisor === undefined) return undefined;
-  const found = await kernel.call(supervisor, (from: From<"running" | "queued" | undefined>) => ({ t: "cancel", id, from } as const));
+  const found = await kernel.call(
+    supervisor,
+    (from: From<"running" | "queued" | undefined>) => ({ t: "cancel", id, from }) as const,
+  );
   if (found !== undefined) return found;
   const consumer = kernel.whereis(names.consumer) as Ref<ConsumerMessage> | undefined;
   if (consumer === undefined) return undefined;
-  const waiter = await kernel.call(consumer, (from: From<KeyWaiter | undefined>) => ({ t: "cancel", id, from } as const));
+  const waiter = await kernel.call(
+    consumer,
+    (from: From<KeyWaiter | undefined>) => ({ t: "cancel", id, from }) as const,
+  );
   return waiter === undefined ? undefined : "queued";
 }
 

@@ -32,7 +32,11 @@ export class Partitions {
   /** Starts here, or reconfigures one that runs; `waiting` when it could not start yet and is tried every second. */
   async start(partition: string, queues: QueueOptions): Promise<PartitionState> {
     checkQueues(partition, queues);
-    const state = await this.#node.kernel.call(this.#tender(), (from: From<PartitionState>) => ({ t: "start", partition, queues, from }) as const, CALL_MS);
+    const state = await this.#node.kernel.call(
+      this.#tender(),
+      (from: From<PartitionState>) => ({ t: "start", partition, queues, from }) as const,
+      CALL_MS,
+    );
     this.#announce();
     return state;
   }
@@ -78,7 +82,9 @@ function checkQueues(partition: string, queues: QueueOptions): void {
     const problem = checkName(queue);
     if (problem !== undefined) problems.push(`queue "${queue}": ${problem}`);
     if (!Number.isInteger(concurrency) || concurrency < 0 || concurrency > 10_000)
-      problems.push(`queue "${queue}": expected a concurrency between 0 and 10,000, got ${String(concurrency)}`);
+      problems.push(
+        `queue "${queue}": expected a concurrency between 0 and 10,000, got ${String(concurrency)}`,
+      );
   }
   if (problems.length > 0) throw new InvalidOptions(problems);
 }
@@ -126,14 +132,22 @@ export class Queues {
   async paused(partition: string): Promise<readonly string[]> {
     const { broker } = this.#node.services;
     const all = await broker.queues();
-    return all.filter((ref) => ref.partition === partition && broker.counts(ref)?.paused === true).map((ref) => ref.queue);
+    return all
+      .filter((ref) => ref.partition === partition && broker.counts(ref)?.paused === true)
+      .map((ref) => ref.queue);
   }
 
   /** Every queue that exists on the broker, by partition and name; a producer sees them too. */
   async list(): Promise<readonly BrokerQueue[]> {
     const { broker } = this.#node.services;
     const all = (await broker.queues()).map(({ partition, queue }) => {
-      const { available = 0, scheduled = 0, buried = 0, unsettled = 0, paused = false } = broker.counts({ partition, queue }) ?? {};
+      const {
+        available = 0,
+        scheduled = 0,
+        buried = 0,
+        unsettled = 0,
+        paused = false,
+      } = broker.counts({ partition, queue }) ?? {};
       return { partition, queue, ready: available, scheduled, buried, unsettled, paused };
     });
     return all.sort((a, b) => compare(a.partition, b.partition) || compare(a.queue, b.queue));
@@ -150,7 +164,8 @@ export class Queues {
   async #tellConsumer(partition: string, queue: string, t: "pause" | "resume"): Promise<void> {
     const { kernel } = this.#node;
     const consumer = kernel.whereis(partitionNames(partition).consumer) as Ref<ConsumerMessage> | undefined;
-    if (consumer !== undefined) await kernel.call(consumer, (from: From<void>) => ({ t, queue, from }) as const);
+    if (consumer !== undefined)
+      await kernel.call(consumer, (from: From<void>) => ({ t, queue, from }) as const);
   }
 
   /**
@@ -214,7 +229,12 @@ export class BuriedJobs {
   }
 
   /** Attempt 0, with its queue key taken first; one whose key is held stays buried and is reported. */
-  requeue(partition: string, queue: string, ids: readonly string[] | "all", options?: { readonly args?: unknown }): Promise<readonly RequeueOutcome[]> {
+  requeue(
+    partition: string,
+    queue: string,
+    ids: readonly string[] | "all",
+    options?: { readonly args?: unknown },
+  ): Promise<readonly RequeueOutcome[]> {
     known(this.#node, partition, queue);
     const argsText = options?.args === undefined ? undefined : JSON.stringify(options.args);
     return this.#node.services.broker.requeueBuried({ partition, queue }, ids, argsText);

@@ -5,11 +5,12 @@
  * unconfirmed, so that no caller starves the process or fills its memory. Nothing resolves before the broker has
  * made the job durable.
  */
-import type { EventHub } from "../actors/events.ts";
+
 import { jobFields } from "../actors/callbacks.ts";
 import type { Catalogue } from "../actors/catalogue.ts";
-import type { PublishOptions } from "../broker/contract.ts";
-import { checkPayload, envelopeOf, Job, Prepared, prepare } from "../jobs/create.ts";
+import type { EventHub } from "../actors/events.ts";
+import type { Broker, PublishOptions } from "../broker/contract.ts";
+import { checkPayload, envelopeOf, type Job, Prepared, prepare } from "../jobs/create.ts";
 import type { JobDefinition } from "../jobs/definition.ts";
 import { type Duration, toMs } from "../jobs/duration.ts";
 import type { Envelope } from "../jobs/envelope.ts";
@@ -34,6 +35,7 @@ export interface EnqueueOptions {
 }
 
 export interface EnqueueHome extends HandleHome {
+  readonly broker: Broker;
   readonly node: string;
   readonly catalogue: Catalogue;
   readonly events: EventHub;
@@ -58,7 +60,11 @@ export class Enqueuer {
     this.#home = home;
   }
 
-  async enqueue(what: JobDefinition | Job | string, args: unknown, options: EnqueueOptions): Promise<JobHandle> {
+  async enqueue(
+    what: JobDefinition | Job | string,
+    args: unknown,
+    options: EnqueueOptions,
+  ): Promise<JobHandle> {
     const prepared = this.#prepare(what, args, options);
     const envelope = this.#envelope(prepared instanceof Promise ? await prepared : prepared, options);
     const publish = this.#publishOptions(options, envelope.job);
@@ -77,7 +83,11 @@ export class Enqueuer {
   }
 
   /** All of one group of confirms; the refused ones are in an `EnqueueManyFailed`, the others are enqueued. */
-  async enqueueMany(what: JobDefinition | string, list: readonly unknown[], options: EnqueueOptions): Promise<JobHandle[]> {
+  async enqueueMany(
+    what: JobDefinition | string,
+    list: readonly unknown[],
+    options: EnqueueOptions,
+  ): Promise<JobHandle[]> {
     const outcomes: (Envelope | Error)[] = [];
     for (const args of list) {
       if (++this.#sinceTurn >= TURN_EVERY) await this.#pause();
@@ -97,30 +107,45 @@ export class Enqueuer {
     }
   }
 
-  async #tryEnvelope(what: JobDefinition | string, args: unknown, options: EnqueueOptions): Promise<Envelope | Error> {
+  async #tryEnvelope(
+    what: JobDefinition | string,
+    args: unknown,
+    options: EnqueueOptions,
+  ): Promise<Envelope | Error> {
     try {
       return this.#envelope(await this.#prepare(what, args, options), options);
     } catch (error) {
       // What is wrong with one job's args is told with its index; what is wrong with the call fails all of it.
-      if (error instanceof InvalidArgs || error instanceof InvalidJob || error instanceof PayloadTooLarge) return error;
+      if (error instanceof InvalidArgs || error instanceof InvalidJob || error instanceof PayloadTooLarge)
+        return error;
       throw error;
     }
   }
 
   #handles(outcomes: readonly (Envelope | Error)[]): JobHandle[] {
-    const results = outcomes.map((o, index) => (o instanceof Error ? { index, error: o } : { index, handle: this.#handle(o) }));
+    const results = outcomes.map((o, index) =>
+      o instanceof Error ? { index, error: o } : { index, handle: this.#handle(o) },
+    );
     if (results.some((r) => "error" in r)) throw new EnqueueManyFailed(results);
     return results.flatMap((r) => ("handle" in r ? [r.handle] : []));
   }
 
-  #prepare(what: JobDefinition | Job | string, args: unknown, options: EnqueueOptions): Prepared | Promise<Prepared> {
+  #prepare(
+    what: JobDefinition | Job | string,
+    args: unknown,
+    options: EnqueueOptions,
+  ): Prepared | Promise<Prepared> {
     if (what instanceof Prepared) {
       checkPayload(what.job, what.argsText, this.#home.payloadLimitBytes);
       return options.id === undefined ? what : renamed(what, options.id);
     }
     const definition = typeof what === "string" ? this.#byName(what) : what;
     const payloadLimitBytes = this.#home.payloadLimitBytes;
-    return prepare(definition, args, options.id === undefined ? { payloadLimitBytes } : { payloadLimitBytes, id: options.id });
+    return prepare(
+      definition,
+      args,
+      options.id === undefined ? { payloadLimitBytes } : { payloadLimitBytes, id: options.id },
+    );
   }
 
   #byName(name: string): JobDefinition {
@@ -131,7 +156,8 @@ export class Enqueuer {
 
   #envelope(prepared: Prepared, options: EnqueueOptions): Envelope {
     const queue = options.queue ?? prepared.queue;
-    if (options.partition !== this.#checkedPartition || queue !== this.#checkedQueue) this.#checkPlace(prepared.job, options.partition, queue);
+    if (options.partition !== this.#checkedPartition || queue !== this.#checkedQueue)
+      this.#checkPlace(prepared.job, options.partition, queue);
     return envelopeOf(prepared, { partition: options.partition, queue, now: this.#home.now() });
   }
 
@@ -149,8 +175,12 @@ export class Enqueuer {
     if (options.delay !== undefined && options.runAt !== undefined)
       throw new InvalidJob(job, "give delay or runAt, not both.");
     const now = this.#home.now();
-    const dueAt = options.delay !== undefined ? now + toMs(options.delay, { zero: true, name: "delay" }) : dueTime(job, options.runAt);
-    if (dueAt - now > LEVEL_SECONDS_MAX * 1000) throw new DelayTooLong(job, dueAt - now, LEVEL_SECONDS_MAX * 1000);
+    const dueAt =
+      options.delay !== undefined
+        ? now + toMs(options.delay, { zero: true, name: "delay" })
+        : dueTime(job, options.runAt);
+    if (dueAt - now > LEVEL_SECONDS_MAX * 1000)
+      throw new DelayTooLong(job, dueAt - now, LEVEL_SECONDS_MAX * 1000);
     return dueAt <= now ? undefined : { dueAt };
   }
 
@@ -161,7 +191,8 @@ export class Enqueuer {
   async #pause(): Promise<void> {
     this.#sinceTurn = 0;
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.#unconfirmed >= MAX_UNCONFIRMED) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#unconfirmed >= MAX_UNCONFIRMED)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   #confirmed(): void {
@@ -185,5 +216,13 @@ function dueTime(job: string, runAt: unknown): number {
 function renamed(job: Prepared, id: string): Prepared {
   const problem = checkId(id);
   if (problem !== undefined) throw new InvalidJob(job.job, `id: ${problem}.`);
-  return new Prepared(id, job.job, job.argsText, job.queue, job.queueKey, job.executionKey, job.maxExecutionTimeMs);
+  return new Prepared(
+    id,
+    job.job,
+    job.argsText,
+    job.queue,
+    job.queueKey,
+    job.executionKey,
+    job.maxExecutionTimeMs,
+  );
 }

@@ -11,18 +11,29 @@ export class InvalidOptions extends SpillwayError {
     readonly problems: readonly string[],
     options?: ErrorOptions,
   ) {
-    super(`the options do not hold: ${problems.join("; ")}. docs/options.md has every option with its default.`, options);
+    super(
+      `the options do not hold: ${problems.join("; ")}. docs/options.md has every option with its default.`,
+      options,
+    );
   }
 }
 
 /** Some of an `enqueueMany` were refused; all others are enqueued. */
 export class EnqueueManyFailed<H = unknown> extends SpillwayError {
   readonly code = "EnqueueManyFailed";
-  constructor(readonly outcomes: readonly ({ readonly index: number; readonly handle: H } | { readonly index: number; readonly error: Error })[]) {
+  constructor(
+    readonly outcomes: readonly (
+      | { readonly index: number; readonly handle: H }
+      | { readonly index: number; readonly error: Error }
+    )[],
+  ) {
     const failed = outcomes.filter((o) => "error" in o);
-    super(`${failed.length} of ${outcomes.length} jobs were refused; the others are enqueued. See outcomes, each with its index.`, {
-      cause: failed[0] !== undefined && "error" in failed[0] ? failed[0].error : undefined,
-    });
+    super(
+      `${failed.length} of ${outcomes.length} jobs were refused; the others are enqueued. See outcomes, each with its index.`,
+      {
+        cause: failed[0] !== undefined && "error" in failed[0] ? failed[0].error : undefined,
+      },
+    );
   }
 }
 
@@ -39,7 +50,9 @@ export class ExecuteTimeout extends SpillwayError {
 export class PartitionNotRunning extends SpillwayError {
   readonly code = "PartitionNotRunning";
   constructor(readonly partition: string) {
-    super(`partition "${partition}" is neither running nor waiting on this node; start it with runtime.partitions.start.`);
+    super(
+      `partition "${partition}" is neither running nor waiting on this node; start it with runtime.partitions.start.`,
+    );
   }
 }
 
@@ -49,7 +62,10 @@ export class CoordinatorUnavailable extends SpillwayError {
     readonly partition: string,
     options?: ErrorOptions,
   ) {
-    super(`the coordinator of partition "${partition}" did not answer in time; nothing was changed that it did not confirm. Try again.`, options);
+    super(
+      `the coordinator of partition "${partition}" did not answer in time; nothing was changed that it did not confirm. Try again.`,
+      options,
+    );
   }
 }
 

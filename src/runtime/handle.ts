@@ -5,7 +5,6 @@
  * courtesy beside the promises: what nobody remembers is `ResultUnknown`.
  */
 import type { Ended, Results } from "../actors/results.ts";
-import type { Broker } from "../broker/contract.ts";
 import { type Duration, toMs } from "../jobs/duration.ts";
 import { JobBuried, JobCancelled, JobPurged, ResultUnknown } from "../jobs/errors.ts";
 import { ExecuteTimeout } from "./errors.ts";
@@ -13,7 +12,6 @@ import { ExecuteTimeout } from "./errors.ts";
 /** What a handle needs of its runtime. */
 export interface HandleHome {
   readonly results: Results;
-  readonly broker: Broker;
   cancel(partition: string, id: string): Promise<Cancelled>;
 }
 
@@ -50,25 +48,18 @@ export class JobHandle<Result = unknown> {
     return valueOf(ended, this.id) as Result;
   }
 
-  #wait(timeoutMs: number | undefined): Promise<Ended | undefined> {
-    const { results, broker } = this.#home;
+  #wait(timeoutMs: number | undefined): Promise<Ended | "unknown" | undefined> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
-      const giveUp = results.wait(this.partition, this.id, (ended) => {
-        clearTimeout(timer);
+      const giveUp = this.#home.results.wait(this.partition, this.id, (ended) => {
+        if (timer !== undefined) clearTimeout(timer);
         resolve(ended);
       });
-      const fail = (error: Error) => {
-        clearTimeout(timer);
+      if (timeoutMs === undefined) return;
+      timer = setTimeout(() => {
         giveUp();
-        reject(error);
-      };
-      if (timeoutMs !== undefined) timer = setTimeout(() => fail(new ExecuteTimeout(this.id, timeoutMs)), timeoutMs);
-      // A job that ended so long ago that its end is forgotten would be waited for in vain.
-      broker.find(this.partition, this.id).then((found) => {
-        if (found === "absent" && results.get(this.partition, this.id) === undefined)
-          fail(new ResultUnknown(this.id, "the job has ended, and its result is no longer remembered"));
-      }, fail);
+        reject(new ExecuteTimeout(this.id, timeoutMs));
+      }, timeoutMs);
     });
   }
 
@@ -78,7 +69,9 @@ export class JobHandle<Result = unknown> {
   }
 }
 
-function valueOf(ended: Ended | undefined, id: string): unknown {
+function valueOf(ended: Ended | "unknown" | undefined, id: string): unknown {
+  if (ended === "unknown")
+    throw new ResultUnknown(id, "the job has ended, and its end is no longer remembered");
   if (ended === undefined) throw new ResultUnknown(id, "the runtime stopped before the job ended");
   switch (ended.kind) {
     case "completed":

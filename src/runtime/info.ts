@@ -42,13 +42,15 @@ export class NodeInfo {
   /** This node's watermark, and what runs and waits under it. */
   counts(): Promise<AdmissionCounts> {
     const { kernel, services } = this.#node;
-    return kernel.call(services.admission, (from: From<AdmissionCounts>) => ({ t: "counts", from } as const));
+    return kernel.call(services.admission, (from: From<AdmissionCounts>) => ({ t: "counts", from }) as const);
   }
 
   async partitions(): Promise<Readonly<Record<string, PartitionInfo>>> {
     const all = await this.#wanted();
     const running = all.filter((p) => p.state === "running");
-    return Object.fromEntries(await Promise.all(running.map(async (p) => [p.partition, await this.#partition(p.partition)] as const)));
+    return Object.fromEntries(
+      await Promise.all(running.map(async (p) => [p.partition, await this.#partition(p.partition)] as const)),
+    );
   }
 
   async runningPartitionIds(): Promise<readonly string[]> {
@@ -74,20 +76,28 @@ export class NodeInfo {
     const { kernel } = this.#node;
     const partitions = kernel.whereis(names.waitingPartitions) as Ref<WaitingPartitionsMessage> | undefined;
     if (partitions === undefined) return [];
-    return kernel.call(partitions, (from: From<readonly WantedPartition[]>) => ({ t: "list", from } as const));
+    return kernel.call(
+      partitions,
+      (from: From<readonly WantedPartition[]>) => ({ t: "list", from }) as const,
+    );
   }
 
   async #running(partition: string): Promise<readonly JobRef[]> {
     const supervisor = this.#node.kernel.whereis(partitionNames(partition).supervisor);
     if (supervisor === undefined) return [];
     const to = supervisor as Ref<WorkerSupervisorMessage>;
-    return this.#node.kernel.call(to, (from: From<readonly JobRef[]>) => ({ t: "running", from } as const));
+    return this.#node.kernel.call(to, (from: From<readonly JobRef[]>) => ({ t: "running", from }) as const);
   }
 
   async #partition(partition: string): Promise<PartitionInfo> {
-    const consumer = this.#node.kernel.whereis(partitionNames(partition).consumer) as Ref<ConsumerMessage> | undefined;
+    const consumer = this.#node.kernel.whereis(partitionNames(partition).consumer) as
+      | Ref<ConsumerMessage>
+      | undefined;
     if (consumer === undefined) return {};
-    const queues = await this.#node.kernel.call(consumer, (from: From<readonly OpenQueue[]>) => ({ t: "queues", from } as const));
+    const queues = await this.#node.kernel.call(
+      consumer,
+      (from: From<readonly OpenQueue[]>) => ({ t: "queues", from }) as const,
+    );
     const running = await this.#running(partition);
     return Object.fromEntries(queues.map((queue) => [queue.ref.queue, this.#queue(queue, running)]));
   }
@@ -129,7 +139,9 @@ export class ClusterInfo {
     return this.#ask("info.partitions");
   }
 
-  waitingPartitions(): Promise<readonly NodeAnswer<Readonly<Record<string, Readonly<Record<string, number>>>>>[]> {
+  waitingPartitions(): Promise<
+    readonly NodeAnswer<Readonly<Record<string, Readonly<Record<string, number>>>>>[]
+  > {
     return this.#ask("info.waitingPartitions");
   }
 
@@ -148,11 +160,17 @@ export class ClusterInfo {
   }
 
   /** What waits on the broker, oldest first, without touching it. */
-  queuedJobs(partition: string, queue: string, options: { limit?: number } = {}): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }> {
+  queuedJobs(
+    partition: string,
+    queue: string,
+    options: { limit?: number } = {},
+  ): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }> {
     return this.#node.services.broker.list({ partition, queue }, options.limit ?? 100);
   }
 
   #ask<T>(command: string, args?: unknown): Promise<readonly NodeAnswer<T>[]> {
-    return this.#node.services.broker.cluster.call(command, args, CALL_MS) as Promise<readonly NodeAnswer<T>[]>;
+    return this.#node.services.broker.cluster.call(command, args, CALL_MS) as Promise<
+      readonly NodeAnswer<T>[]
+    >;
   }
 }

@@ -17,14 +17,20 @@ export async function loadJobs(jobs: RuntimeOptions["jobs"]): Promise<readonly L
   const files = list.filter((one): one is URL | string => !isJobDefinition(one));
   for (const file of files)
     if (typeof file !== "string" && !(file instanceof URL))
-      throw new InvalidOptions([`jobs: expected a folder URL, files, or definitions made by defineJob, got ${typeof file}`]);
+      throw new InvalidOptions([
+        `jobs: expected a folder URL, files, or definitions made by defineJob, got ${typeof file}`,
+      ]);
   const loaded = files.length === 0 ? [] : await loadModules(files);
-  const twice = [...definitions, ...loaded].map((one) => one.definition.name).find((name, at, all) => all.indexOf(name) !== at);
+  const twice = [...definitions, ...loaded]
+    .map((one) => one.definition.name)
+    .find((name, at, all) => all.indexOf(name) !== at);
   if (twice !== undefined) throw new InvalidOptions([`jobs: two jobs are named "${twice}"`]);
   return [...definitions, ...loaded];
 }
 
 function located(definition: JobDefinition): LoadedJob {
   if (definition.module !== undefined) return { definition, url: definition.module };
-  throw new InvalidOptions([`jobs: the file of job "${definition.name}" is not known; give its file or folder instead`]);
+  throw new InvalidOptions([
+    `jobs: the file of job "${definition.name}" is not known; give its file or folder instead`,
+  ]);
 }

@@ -4,7 +4,7 @@
  * Owns the order of start (broker, threads, admission, system, partitions, shutdown handler) and with it the order
  * of stop, which is the reverse: the shutdown handler first, so that bodies get their time, the broker last.
  */
-import { admission, type AdmissionMessage } from "../actors/admission.ts";
+import { type AdmissionMessage, admission } from "../actors/admission.ts";
 import { CallbackList } from "../actors/callbacks.ts";
 import { Catalogue } from "../actors/catalogue.ts";
 import { EventHub } from "../actors/events.ts";
@@ -59,7 +59,8 @@ export function makeNode(parts: NodeParts): Node {
   const now = () => clock.now();
   const events = new EventHub(node, now, (error) => logger.error("an event listener threw", error));
   const catalogue = new Catalogue(options.retryLevels);
-  for (const { definition, url } of jobs) catalogue.add(definition, pool.register({ name: definition.name, url }));
+  for (const { definition, url } of jobs)
+    catalogue.add(definition, pool.register({ name: definition.name, url }));
   let lanes = 0;
   const services: MutableServices = {
     node,
@@ -89,12 +90,28 @@ function exited(notice: ExitNotice, services: NodeServices): void {
 }
 
 /** Starts the tree; rejects with what kept its first child from starting, with nothing left running. */
-export function startTree(node: Node, options: CheckedOptions, fatal: (error: Error) => void): Promise<Ref<never>> {
+export function startTree(
+  node: Node,
+  options: CheckedOptions,
+  fatal: (error: Error) => void,
+): Promise<Ref<never>> {
   const { services, commands, wanted, wedged } = node;
   const keeper: KeeperArgs = { services, fatal, wedged };
   const children: ChildSpec[] = [
-    childSpec({ id: "broker", behaviour: brokerKeeper, args: () => keeper, name: "broker", shutdownMs: 60_000 }),
-    childSpec({ id: "thread-pool", behaviour: threadKeeper, args: () => keeper, name: "thread-pool", shutdownMs: 60_000 }),
+    childSpec({
+      id: "broker",
+      behaviour: brokerKeeper,
+      args: () => keeper,
+      name: "broker",
+      shutdownMs: 60_000,
+    }),
+    childSpec({
+      id: "thread-pool",
+      behaviour: threadKeeper,
+      args: () => keeper,
+      name: "thread-pool",
+      shutdownMs: 60_000,
+    }),
     admissionSpec(services, options),
     childSpec({ id: "system", behaviour: system, args: () => ({ services, commands }), name: "system" }),
     childSpec({
@@ -113,12 +130,20 @@ export function startTree(node: Node, options: CheckedOptions, fatal: (error: Er
     childSpec({
       id: "shutdown-handler",
       behaviour: shutdownHandler,
-      args: () => ({ services, shutdownTimeoutMs: options.shutdownTimeoutMs, partitionsName: names.waitingPartitions }),
+      args: () => ({
+        services,
+        shutdownTimeoutMs: options.shutdownTimeoutMs,
+        partitionsName: names.waitingPartitions,
+      }),
       name: "shutdown-handler",
       shutdownMs: options.shutdownTimeoutMs + 5_000,
     }),
   ];
-  const root = supervisor({ strategy: "rest_for_one", children, intensity: { restarts: 5, periodMs: 10_000 } });
+  const root = supervisor({
+    strategy: "rest_for_one",
+    children,
+    intensity: { restarts: 5, periodMs: 10_000 },
+  });
   return node.kernel.start(root, undefined, { name: names.root });
 }
 

@@ -4,10 +4,11 @@
  * Owns the list of options and what each may be; `docs/options.md` says it for people, and a test compares the two.
  * Every problem is found at once and told in one `InvalidOptions`; nothing has been opened by then.
  */
+
+import { availableParallelism } from "node:os";
 import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import * as SchemaIssue from "effect/SchemaIssue";
-import { availableParallelism } from "node:os";
 import type { Callbacks } from "../actors/callbacks.ts";
 import type { Logger } from "../actors/services.ts";
 import type { BrokerFactory } from "../broker/factory.ts";
@@ -38,7 +39,9 @@ export interface RuntimeOptions {
   /** Most bodies at once on this node; default `threads`. */
   readonly watermark?: number;
   /** From the signal to the kill; default timeout 0, cancel 1 s, shutdown 1 s. One duration sets all three. */
-  readonly grace?: Duration | { readonly timeout?: Duration; readonly cancel?: Duration; readonly shutdown?: Duration };
+  readonly grace?:
+    | Duration
+    | { readonly timeout?: Duration; readonly cancel?: Duration; readonly shutdown?: Duration };
   /** Whether the stack of a killed body is captured; default true. */
   readonly captureStack?: boolean;
   /** Threads that may hang in a native call; default `threads`. */
@@ -243,7 +246,8 @@ function callbacks(value: object | undefined, problems: string[]): readonly Call
   for (const one of list) {
     problems.push(...unknownKeys(one, CALLBACKS, "callbacks."));
     for (const [name, callback] of Object.entries(one ?? {}))
-      if (CALLBACKS.includes(name) && typeof callback !== "function") problems.push(`callbacks.${name}: expected a function`);
+      if (CALLBACKS.includes(name) && typeof callback !== "function")
+        problems.push(`callbacks.${name}: expected a function`);
   }
   return list;
 }
@@ -251,7 +255,8 @@ function callbacks(value: object | undefined, problems: string[]): readonly Call
 function logger(value: object | undefined, problems: string[]): Logger {
   if (value === undefined) return console;
   for (const level of ["debug", "info", "warn", "error"])
-    if (typeof (value as Record<string, unknown>)[level] !== "function") problems.push(`logger: has no function "${level}"`);
+    if (typeof (value as Record<string, unknown>)[level] !== "function")
+      problems.push(`logger: has no function "${level}"`);
   return value as Logger;
 }
 
@@ -268,5 +273,7 @@ function relations(options: CheckedOptions, problems: string[]): void {
     }
   }
   if (options.graceMs.shutdown > options.shutdownTimeoutMs + 60_000)
-    problems.push("grace.shutdown is longer than shutdownTimeout by over a minute: a stop would seem to hang");
+    problems.push(
+      "grace.shutdown is longer than shutdownTimeout by over a minute: a stop would seem to hang",
+    );
 }

@@ -6,7 +6,7 @@
  * something else goes on; it resolves when all is stopped but threads that hang in native calls, which it names.
  */
 import { hostname } from "node:os";
-import type { SpillwayEvent, EventType, Listener } from "../actors/events.ts";
+import type { EventType, Listener, SpillwayEvent } from "../actors/events.ts";
 import type { JobRef } from "../actors/worker-supervisor.ts";
 import type { NodeAnswer } from "../broker/contract.ts";
 import { embedded } from "../embedded/index.ts";
@@ -20,7 +20,7 @@ import { makePool } from "../threads/pool.ts";
 import type { ThreadPool } from "../threads/types.ts";
 import { cancelJob } from "./cancel.ts";
 import { BuriedJobs, Partitions, Queues } from "./control.ts";
-import { Enqueuer, type EnqueueOptions } from "./enqueue.ts";
+import { type EnqueueOptions, Enqueuer } from "./enqueue.ts";
 import { RuntimeStopped } from "./errors.ts";
 import type { Cancelled, JobHandle } from "./handle.ts";
 import { ClusterInfo, NodeInfo } from "./info.ts";
@@ -41,7 +41,10 @@ export interface RuntimeParts {
 }
 
 type NoInput = undefined | void;
-type ArgsAnd<D, Options> = InputOf<D> extends NoInput ? [args: InputOf<D> | undefined, options: Options] : [args: InputOf<D>, options: Options];
+type ArgsAnd<D, Options> =
+  InputOf<D> extends NoInput
+    ? [args: InputOf<D> | undefined, options: Options]
+    : [args: InputOf<D>, options: Options];
 
 export class Runtime {
   readonly #node: Node;
@@ -91,7 +94,28 @@ export class Runtime {
   /** @internal */
   async open(): Promise<void> {
     this.#root = await startTree(this.#node, this.#options, (error) => this.#fatal(error));
-    for (const [partition, queues] of Object.entries(this.#options.partitions)) await this.partitions.start(partition, queues);
+    this.#sweep();
+    for (const [partition, queues] of Object.entries(this.#options.partitions))
+      await this.partitions.start(partition, queues);
+  }
+
+  #cancelSweep: () => void = () => {};
+
+  /** Who waits for the result of a job that is nowhere is told so, within some seconds. */
+  #sweep(): void {
+    const { clock, results, broker } = this.#node.services;
+    this.#cancelSweep = clock.timer(SWEEP_MS, () => {
+      results
+        .sweep((partition, id) => broker.find(partition, id))
+        .then(
+          () => this.#sweepAgain(),
+          () => this.#sweepAgain(), // a store that can't answer now is asked again
+        );
+    });
+  }
+
+  #sweepAgain(): void {
+    if (this.#stopped === undefined) this.#sweep();
   }
 
   /** This node's name. */
@@ -104,7 +128,10 @@ export class Runtime {
    * @throws InvalidArgs, InvalidJob, PayloadTooLarge, DelayTooLong, UnknownJob, UnknownPartition, UnknownQueue,
    * DuplicateJob, StorageFull, EnqueueOutcomeUnknown, RuntimeStopped.
    */
-  enqueue<D extends JobDefinition>(definition: D, ...rest: ArgsAnd<D, EnqueueOptions>): Promise<JobHandle<ResultOf<D>>>;
+  enqueue<D extends JobDefinition>(
+    definition: D,
+    ...rest: ArgsAnd<D, EnqueueOptions>
+  ): Promise<JobHandle<ResultOf<D>>>;
   enqueue(job: Job, args: undefined, options: EnqueueOptions): Promise<JobHandle>;
   enqueue(name: string, args: unknown, options: EnqueueOptions): Promise<JobHandle>;
   enqueue(what: JobDefinition | Job | string, args: unknown, options: EnqueueOptions): Promise<JobHandle> {
@@ -112,9 +139,21 @@ export class Runtime {
   }
 
   /** All in one group of confirms. @throws EnqueueManyFailed with an outcome for each index when some were refused. */
-  enqueueMany<D extends JobDefinition>(definition: D, args: readonly InputOf<D>[], options: Omit<EnqueueOptions, "id">): Promise<JobHandle<ResultOf<D>>[]>;
-  enqueueMany(name: string, args: readonly unknown[], options: Omit<EnqueueOptions, "id">): Promise<JobHandle[]>;
-  enqueueMany(what: JobDefinition | string, args: readonly unknown[], options: Omit<EnqueueOptions, "id">): Promise<JobHandle[]> {
+  enqueueMany<D extends JobDefinition>(
+    definition: D,
+    args: readonly InputOf<D>[],
+    options: Omit<EnqueueOptions, "id">,
+  ): Promise<JobHandle<ResultOf<D>>[]>;
+  enqueueMany(
+    name: string,
+    args: readonly unknown[],
+    options: Omit<EnqueueOptions, "id">,
+  ): Promise<JobHandle[]>;
+  enqueueMany(
+    what: JobDefinition | string,
+    args: readonly unknown[],
+    options: Omit<EnqueueOptions, "id">,
+  ): Promise<JobHandle[]> {
     return this.#enqueuer.enqueueMany(what, args, options);
   }
 
@@ -162,6 +201,7 @@ export class Runtime {
 
   async #stop(): Promise<Stopped> {
     const { kernel, services, wedged } = this.#node;
+    this.#cancelSweep();
     if (this.#root !== undefined) await kernel.stop(this.#root, MAX_STOP_MS);
     services.results.close();
     services.events.close();
@@ -194,6 +234,8 @@ export interface ExecuteOptions extends EnqueueOptions {
   /** Default: no limit. */
   readonly timeout?: Duration;
 }
+
+const SWEEP_MS = 1_000;
 
 /** Every part of the tree has its own limit; this one is only so that none is none. */
 const MAX_STOP_MS = 2 ** 31 - 1;

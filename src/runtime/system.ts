@@ -21,7 +21,11 @@ export class System {
   }
 
   /** Runs a command on every live node: one entry a node, a late one an error in its place. Default 5 s. */
-  call(command: string, args?: unknown, options: { readonly timeout?: Duration } = {}): Promise<readonly NodeAnswer[]> {
+  call(
+    command: string,
+    args?: unknown,
+    options: { readonly timeout?: Duration } = {},
+  ): Promise<readonly NodeAnswer[]> {
     const timeoutMs = options.timeout === undefined ? CALL_MS : toMs(options.timeout, { name: "timeout" });
     return this.#node.services.broker.cluster.call(command, args, timeoutMs);
   }

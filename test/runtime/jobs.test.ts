@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { JobBuried } from "../../src/jobs/errors.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { brokers, collect, next, Place, start } from "./support.ts";
 
@@ -40,9 +41,9 @@ describe.each(brokers)("on $kind", (kind) => {
     const runtime = await start(kind, new Place());
     const killed = next(runtime, "job.killed");
     const handle = await runtime.enqueue("spin", {}, { partition: "p" });
-    const error = await handle.result().catch((e) => e);
-    expect(error.code).toBe("JobBuried");
-    expect(error.cause).toMatchObject({ code: "JobFailed", kind: "timeout" });
+    const error = await handle.result().catch((thrown: JobBuried) => thrown);
+    expect(error).toMatchObject({ code: "JobBuried" });
+    expect((error as JobBuried).cause).toMatchObject({ code: "JobFailed", kind: "timeout" });
     const frame = (await killed).report.frames[0];
     expect(frame).toMatchObject({ function: "neverReturns", line: 4 });
     expect(frame?.file).toContain("spin.mjs");
@@ -62,10 +63,17 @@ describe.each(brokers)("on $kind", (kind) => {
     await clock.advance(2_000);
     await buried;
     expect(retried.map((e) => e.delayMs)).toEqual([1_000, 2_000]);
-    await expect(handle.result()).rejects.toMatchObject({ code: "JobBuried", cause: { message: expect.stringContaining("attempt 2 fails") } });
+    await expect(handle.result()).rejects.toMatchObject({
+      code: "JobBuried",
+      cause: { message: expect.stringContaining("attempt 2 fails") },
+    });
     const [job] = await runtime.buried.list("p", "default");
     expect(job).toMatchObject({ id: handle.id, job: "flaky", args: {}, attempt: 2, reason: "failed" });
-    expect(job?.history.map((h) => h.message)).toEqual(["attempt 0 fails", "attempt 1 fails", "attempt 2 fails"]);
+    expect(job?.history.map((h) => h.message)).toEqual([
+      "attempt 0 fails",
+      "attempt 1 fails",
+      "attempt 2 fails",
+    ]);
   });
 
   test("a job that fails twice and then succeeds gives its result to who waits", async () => {
@@ -85,7 +93,10 @@ describe.each(brokers)("on $kind", (kind) => {
   test("NonRetryable buries at once, whatever levels are left", async () => {
     const runtime = await start(kind, new Place());
     const handle = await runtime.enqueue("flaky", { final: true }, { partition: "p" });
-    await expect(handle.result()).rejects.toMatchObject({ code: "JobBuried", record: { reason: "non-retryable" } });
+    await expect(handle.result()).rejects.toMatchObject({
+      code: "JobBuried",
+      record: { reason: "non-retryable" },
+    });
   });
 
   test("a snooze runs the job later and spends no attempt", async () => {
@@ -117,7 +128,9 @@ describe.each(brokers)("on $kind", (kind) => {
     await expect(second).rejects.toMatchObject({ code: "DuplicateJob", holder: first.id, by: "queueKey" });
     place.open(until);
     await first.result();
-    await expect((await runtime.enqueue("hold", { queueKey: "k" }, { partition: "p" })).result()).resolves.toBe("hold");
+    await expect(
+      (await runtime.enqueue("hold", { queueKey: "k" }, { partition: "p" })).result(),
+    ).resolves.toBe("hold");
   });
 
   test("an id is unique while its job exists, and runs again after its end", async () => {
@@ -125,7 +138,10 @@ describe.each(brokers)("on $kind", (kind) => {
     const runtime = await start(kind, place);
     const until = place.path();
     const first = await runtime.enqueue("hold", { until }, { partition: "p", id: "mine" });
-    await expect(runtime.enqueue("hold", {}, { partition: "p", id: "mine" })).rejects.toMatchObject({ code: "DuplicateJob", by: "id" });
+    await expect(runtime.enqueue("hold", {}, { partition: "p", id: "mine" })).rejects.toMatchObject({
+      code: "DuplicateJob",
+      by: "id",
+    });
     place.open(until);
     await first.result();
     const again = await runtime.enqueue("sum", { x: 1 }, { partition: "p", id: "mine" });
@@ -146,7 +162,11 @@ describe.each(brokers)("on $kind", (kind) => {
     const place = new Place();
     const runtime = await start(kind, place);
     const until = place.path();
-    const held = await runtime.enqueueMany("hold", [{ until, executionKey: "a" }, { executionKey: "a" }, { executionKey: "a" }], { partition: "p" });
+    const held = await runtime.enqueueMany(
+      "hold",
+      [{ until, executionKey: "a" }, { executionKey: "a" }, { executionKey: "a" }],
+      { partition: "p" },
+    );
     expect(await runtime.execute("sum", { x: 1 }, { partition: "p" })).toBe(2);
     expect(await runtime.execute("hold", { executionKey: "b" }, { partition: "p" })).toBe("hold");
     place.open(until);
@@ -162,6 +182,26 @@ describe.each(brokers)("on $kind", (kind) => {
       message: expect.stringContaining('did you mean "sum"?'),
     });
     const handle = await runtime.enqueue(stranger, undefined, { partition: "p" });
-    await expect(handle.result()).rejects.toMatchObject({ code: "JobBuried", record: { reason: "unknown-job" } });
+    await expect(handle.result()).rejects.toMatchObject({
+      code: "JobBuried",
+      record: { reason: "unknown-job" },
+    });
   });
+});
+
+test("the result of a job whose end nobody remembers is ResultUnknown, not a wait for ever", async () => {
+  const clock = new VirtualClock(Date.now());
+  const runtime = await start(brokers[0], new Place(), {}, { clock });
+  const forgotten = await runtime.enqueue("sum", { x: 1 }, { partition: "p" });
+  await forgotten.result();
+  const ended = runtime.enqueueMany(
+    "sum",
+    Array.from({ length: 10_001 }, () => ({ x: 1 })),
+    { partition: "p" },
+  );
+  await Promise.all((await ended).map((handle) => handle.result()));
+  const result = forgotten.result();
+  const told = expect(result).rejects.toMatchObject({ code: "ResultUnknown" });
+  await clock.advance(5_000);
+  await told;
 });

@@ -52,8 +52,20 @@ export const brokers = [
 export type Kind = (typeof brokers)[number];
 
 /** Starts a runtime with one partition "p"; two threads unless told otherwise. */
-export async function start(kind: Kind, place: Place, options: RuntimeOptions = {}, parts: RuntimeParts = {}): Promise<Runtime> {
-  const given = { broker: kind.of(place), jobs, threads: 2, partitions: { p: { default: 10 } }, logger: quiet, ...options };
+export async function start(
+  kind: Kind,
+  place: Place,
+  options: RuntimeOptions = {},
+  parts: RuntimeParts = {},
+): Promise<Runtime> {
+  const given = {
+    broker: kind.of(place),
+    jobs,
+    threads: 2,
+    partitions: { p: { default: 10 } },
+    logger: quiet,
+    ...options,
+  };
   const runtime = await startRuntime(given, parts);
   onTestFinished(async () => void (await runtime.stop()));
   return runtime;
