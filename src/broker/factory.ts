@@ -1,8 +1,8 @@
 /**
  * How a runtime gets its broker: options make a plain descriptor, the runtime makes the broker from it.
  *
- * Owns no code. A descriptor opens nothing and holds nothing, so that options can be checked, printed and thrown
- * away; all that must be let go begins with `Broker.open`.
+ * Owns no code. A descriptor opens nothing and holds nothing, so that options can be checked, printed and
+ * thrown away; all that must be let go begins with `Broker.open`.
  */
 import type { Clock } from "../kernel/types.ts";
 import type { Broker } from "./contract.ts";

@@ -1,8 +1,8 @@
 /**
  * What main makes of a commit that is durable: counts, refusals, jobs that are ready to be handed out.
  *
- * Owns the rule what stays in memory: a job that was enqueued while nothing of its queue was unread, and what was
- * read. Everything else is left in the store until it is asked for.
+ * Owns the rule what stays in memory: a job that was enqueued while nothing of its queue was unread, and what
+ * was read. Everything else is left in the store until it is asked for.
  */
 import type { Refusals } from "../broker/contract.ts";
 import { decodeEnvelope } from "../jobs/codec.ts";

@@ -1,8 +1,8 @@
 /**
  * The embedded broker: jobs in SQLite, in one folder, for one process; durable when a promise says so.
  *
- * Owns the contract's calls; what they need is in the connection (the store thread, the lanes, the commits). Killed
- * at any moment it loses nothing that was confirmed: what had started comes again.
+ * Owns the contract's calls; what they need is in the connection (the store thread, the lanes, the commits).
+ * Killed at any moment it loses nothing that was confirmed: what had started comes again.
  */
 import type {
   Broker,

@@ -1,9 +1,9 @@
 /**
  * The embedded broker's hold on its folder: opens the store, opens it again after a loss, lets go of it.
  *
- * Owns the store thread, the folder's claim and what the state is. A flush that failed or a thread that ended is a
- * loss: all deliveries are void, the file is opened anew with backoff. A folder that was taken away or a damaged
- * file is the end: everything that waits is answered with that error.
+ * Owns the store thread, the folder's claim and what the state is. A flush that failed or a thread that ended
+ * is a loss: all deliveries are void, the file is opened anew with backoff. A folder that was taken away or a
+ * damaged file is the end: everything that waits is answered with that error.
  */
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
@@ -56,6 +56,10 @@ export class Connection implements Commits, StoreListener {
   #unclaim: () => void = () => undefined;
   #reopening: NodeJS.Timeout | undefined;
   #tries = 0;
+  /** The last attempt to open, and the last thread's end. */
+  #opening: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+  #left: Promise<void> = Promise.resolve();
 
   constructor(options: ConnectionOptions) {
     this.path = resolve(options.path);
@@ -85,6 +89,11 @@ export class Connection implements Commits, StoreListener {
     const { force, node } = this.#options;
     this.#events = events;
     this.#state = "opening";
+    this.#opening = this.#openFirst(events, force, node);
+    await this.#opening;
+  }
+
+  async #openFirst(events: BrokerEvents, force: boolean, node: string): Promise<void> {
     try {
       prepareFolder(this.path, force);
       this.#unclaim = claimFolder(this.path, { pid: process.pid, node, since: Date.now() });
@@ -96,20 +105,32 @@ export class Connection implements Commits, StoreListener {
     } catch (error) {
       this.#state = "new";
       this.#unclaim();
+      this.#unclaim = () => undefined;
       throw error;
     }
   }
 
   async close(): Promise<void> {
-    if (this.#state === "closed") return;
     clearTimeout(this.#reopening);
+    // whatever is being opened is closed when it is open
+    await this.#opening.catch(() => undefined);
+    if (this.#state === "closed") return;
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.pump.stop();
     this.#timer.stop();
     if (this.#state === "up") await this.pipeline.drain(CLOSE_MS);
+    // it may have been lost meanwhile
+    clearTimeout(this.#reopening);
+    await this.#opening.catch(() => undefined);
     const wasUp = this.#state === "up";
     this.#state = "closed";
     const client = this.#client;
     this.#client = undefined;
+    await this.#left;
     if (wasUp) await client?.close();
     else await client?.terminate();
     this.pipeline.fail(new BrokerUnreachable(`${this.path} (closed)`));
@@ -164,7 +185,7 @@ export class Connection implements Commits, StoreListener {
     const opened = await client.opened(this);
     this.#client = client;
     this.driver = opened.driver;
-    this.lanes.load(opened.lanes, opened.unclean && !reopened);
+    this.lanes.load(opened.lanes, reopened ? "lost" : opened.unclean ? "crashed" : "closed");
     this.marks.clear();
     for (const { partition, id, at } of opened.marks) this.marks.add(partition, id, at);
     for (const batch of this.pipeline.pending) settleEnds(this.lanes, batch, 1);
@@ -201,19 +222,22 @@ export class Connection implements Commits, StoreListener {
     this.pump.stop();
     this.#timer.stop();
     for (const lane of this.lanes.all) lane.reset();
-    const client = this.#client;
+    // its file must be closed before it is opened anew
+    this.#left = this.#client?.terminate() ?? Promise.resolve();
     this.#client = undefined;
-    void client?.terminate();
   }
 
   #reopenLater(): void {
     const waitMs = Math.min(REOPEN.maxMs, REOPEN.firstMs * REOPEN.factor ** this.#tries);
     this.#tries += 1;
-    this.#reopening = setTimeout(() => void this.#reopen(), waitMs);
+    this.#reopening = setTimeout(() => {
+      this.#opening = this.#reopen();
+    }, waitMs);
   }
 
   async #reopen(): Promise<void> {
     try {
+      await this.#left;
       await this.#connect(true);
     } catch (error) {
       if (this.#state !== "lost") return;

@@ -1,5 +1,6 @@
 /**
- * Scheduled jobs by the time they are due, equal times in order of arrival; any one can be removed in O(log n).
+ * Scheduled jobs by the time they are due, equal times in order of arrival; any one can be removed in O(log
+ * n).
  *
  * Owns the places of its items (`slot`). Holds nothing else and ends with its owner.
  */

@@ -1,8 +1,9 @@
 /**
  * One timer for the next job that becomes due, however many are scheduled.
  *
- * Owns that timer. Late by what the event loop is late, never early; a wait of more than a day is taken in days,
- * since Node's timers hold 24.8 of them. Stopped, it forgets; jobs that are due stay where they are stored.
+ * Owns that timer. Late by what the event loop is late, never early; a wait of more than a day is taken in
+ * days, since Node's timers hold 24.8 of them. Stopped, it forgets; jobs that are due stay where they are
+ * stored.
  */
 import type { Clock } from "../kernel/types.ts";
 

@@ -1,9 +1,10 @@
 /**
- * One queue of the embedded broker as main sees it: what is in memory of it, and what the store last said of it.
+ * One queue of the embedded broker as main sees it: what is in memory of it, and what the store last said of
+ * it.
  *
- * Owns the list of jobs that are ready to be handed out and the list of those that were. A place beyond the durable
- * frontier is not handed out, so that after a crash what may have run is known. Dies with the connection: `reset`
- * makes every delivery void, the store has all of it.
+ * Owns the list of jobs that are ready to be handed out and the list of those that were. A place beyond the
+ * durable frontier is not handed out, so that after a crash what may have run is known. Dies with the
+ * connection: `reset` makes every delivery void, the store has all of it.
  */
 import type { QueueCounts, QueueRef } from "../broker/contract.ts";
 import type { Envelope } from "../jobs/envelope.ts";
@@ -61,7 +62,10 @@ export class EmbeddedLane implements Source<Row> {
   purging: number | undefined;
   suspectUpTo = -1;
   redeliveredUpTo = -1;
-  /** The frontier is moved this far past what there is room for, so that hand-out need not wait for each commit. */
+  /**
+   * The frontier is moved this far past what there is room for, so that hand-out need not wait for each
+   * commit.
+   */
   #ahead = FRONTIER_AHEAD;
   /** Handed out since the frontier was last looked at. */
   #recent = 0;
@@ -175,7 +179,6 @@ export class EmbeddedLane implements Source<Row> {
     this.cursor = -1;
     this.atEnd = false;
     this.purging = undefined;
-    this.redeliveredUpTo = this.frontier;
   }
 
   #forget(row: Row): void {

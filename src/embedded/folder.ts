@@ -1,9 +1,10 @@
 /**
- * The folder of an embedded store, before SQLite sees it: what it is, where it is, who of this process has it.
+ * The folder of an embedded store, before SQLite sees it: what it is, where it is, who of this process has
+ * it.
  *
- * Owns the registry of open folders of this process, by (device, inode) under `Symbol.for`, so that two copies of
- * this package see each other: POSIX locks do not keep a process from itself. Released at close; gone with the
- * process.
+ * Owns the registry of open folders of this process, by (device, inode) under `Symbol.for`, so that two
+ * copies of this package see each other: POSIX locks do not keep a process from itself. Released at close;
+ * gone with the process.
  */
 import { accessSync, constants, mkdirSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";

@@ -1,8 +1,9 @@
 /**
  * A batch: everything that waits for one commit, and who waits for it.
  *
- * Owns the columns that go to the store thread and the promises that its answer settles; all enqueues of a batch
- * share one promise, all other durable changes another. A batch that fails is taken apart by the pipeline.
+ * Owns the columns that go to the store thread and the promises that its answer settles; all enqueues of a
+ * batch share one promise, all other durable changes another. A batch that fails is taken apart by the
+ * pipeline.
  */
 import type { Refusals } from "../broker/contract.ts";
 import { encodeEnvelope } from "../jobs/codec.ts";
@@ -19,6 +20,13 @@ export class Deferred<T> {
     this.resolve = resolve;
     this.reject = reject;
   });
+}
+
+/** Nobody waits for it: if it fails, its jobs run again. */
+function unheard(): Deferred<unknown> {
+  const answer = new Deferred<unknown>();
+  answer.promise.catch(() => undefined);
+  return answer;
 }
 
 /** A chore is made when it is sent: what a purge must spare is known only then. */
@@ -117,8 +125,8 @@ export class Batch {
   }
 
   /**
-   * What is to be done again when the outcome of this batch is not known: settled jobs must not run once more.
-   * Enqueues, chores and reads are answered with the error.
+   * What is to be done again when the outcome of this batch is not known: settled jobs must not run once
+   * more. Enqueues, chores and reads are answered with the error.
    */
   again(unknown: Error, lost: Error): Batch {
     this.notPublished(unknown);
@@ -129,7 +137,7 @@ export class Batch {
     next.moves.push(...this.moves);
     next.stopped.push(...this.stopped);
     const rids = this.ended.filter((_, at) => at % 2 === 0);
-    if (rids.length > 0) next.chores.push({ make: () => ({ do: "ended", rids }), answer: new Deferred() });
+    if (rids.length > 0) next.chores.push({ make: () => ({ do: "ended", rids }), answer: unheard() });
     return next;
   }
 

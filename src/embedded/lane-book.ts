@@ -60,13 +60,14 @@ export class LaneBook {
     return lane;
   }
 
-  /** What the store says at open. */
-  load(rows: readonly LaneRow[], unclean: boolean): void {
+  /** What the store says at open, and how it was left: what may have been handed out before comes again. */
+  load(rows: readonly LaneRow[], left: "closed" | "crashed" | "lost"): void {
     for (const row of rows) {
       const lane = this.add(row);
       const { available, scheduled, buried, next, frontier, paused } = row;
       Object.assign(lane, { available, scheduled, buried, next, frontier, paused, atEnd: available === 0 });
-      if (unclean) lane.suspectUpTo = frontier;
+      if (left === "crashed") lane.suspectUpTo = frontier;
+      if (left === "lost") lane.redeliveredUpTo = frontier;
     }
   }
 

@@ -1,8 +1,8 @@
 /**
  * The `Cluster` of a single process: a call has one answer, its own, and a candidate is elected at once.
  *
- * Owns the one handler and who stands for which partition; of two candidates for one partition the second waits
- * until the first withdraws. Dies with its broker: there is nobody to tell.
+ * Owns the one handler and who stands for which partition; of two candidates for one partition the second
+ * waits until the first withdraws. Dies with its broker: there is nobody to tell.
  */
 import type { Cluster, NodeAnswer } from "../broker/contract.ts";
 import { CallTimeout } from "../kernel/errors.ts";

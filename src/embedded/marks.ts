@@ -1,8 +1,8 @@
 /**
  * Marks of cancelled ids that no broker has seen, as main answers `isMarked` from.
  *
- * Owns a bounded map a partition: 100,000 ids, kept 30 days; none is dropped for room. The SQLite broker stores
- * them too and fills this at open; in memory they die with the process.
+ * Owns a bounded map a partition: 100,000 ids, kept 30 days; none is dropped for room. The SQLite broker
+ * stores them too and fills this at open; in memory they die with the process.
  */
 import { TooManyCancelled } from "../broker/errors.ts";
 

@@ -1,7 +1,8 @@
 /**
  * One queue of the memory broker: what waits, what is scheduled, what lies buried.
  *
- * Owns its jobs in every state but unsettled, which the outlet counts. Dies with the broker; that is the bargain.
+ * Owns its jobs in every state but unsettled, which the outlet counts. Dies with the broker; that is the
+ * bargain.
  */
 import type { BuriedJob, BuriedPage, QueueCounts, QueueRef } from "../broker/contract.ts";
 import type { Envelope } from "../jobs/envelope.ts";

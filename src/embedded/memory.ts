@@ -1,8 +1,9 @@
 /**
  * The memory broker: every queue in this process's heap, for tests and for work that may be lost.
  *
- * Owns all jobs that were published to it, by id and by queue key. A change is "durable" at once, so every promise
- * is resolved already and the one that says "nothing was refused" is shared. Dies with the process, jobs included.
+ * Owns all jobs that were published to it, by id and by queue key. A change is "durable" at once, so every
+ * promise is resolved already and the one that says "nothing was refused" is shared. Dies with the process,
+ * jobs included.
  */
 import type {
   Broker,

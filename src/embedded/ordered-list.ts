@@ -1,8 +1,9 @@
 /**
  * A list in order of place whose items carry its links: push, shift and remove touch no other item.
  *
- * Owns the links, not the items; an item is in one list at a time. What was handed out and comes back is inserted
- * at its old place, near the head. Holds nothing beyond the items themselves, so it ends with its owner.
+ * Owns the links, not the items; an item is in one list at a time. What was handed out and comes back is
+ * inserted at its old place, near the head. Holds nothing beyond the items themselves, so it ends with its
+ * owner.
  */
 
 export interface Linked<T> {

@@ -1,8 +1,8 @@
 /**
  * Purging a queue of the embedded broker: 2,000 rows a commit, so that others get in between.
  *
- * Owns the rule what is purged: everything that was published before the call and is in nobody's hands when its
- * commit is sent. Cut off by a loss it has purged what was committed, and says that it failed.
+ * Owns the rule what is purged: everything that was published before the call and is in nobody's hands when
+ * its commit is sent. Cut off by a loss it has purged what was committed, and says that it failed.
  */
 import type { EmbeddedLane } from "./embedded-lane.ts";
 import type { Pipeline } from "./pipeline.ts";

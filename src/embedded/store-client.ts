@@ -1,8 +1,8 @@
 /**
  * Main's end of the store thread: starts it, posts work, says when it is gone.
  *
- * Owns the worker. The thread keeps the process alive while it is open, as a connection would. When it ends without
- * having been asked, `gone` is called once, and whatever was in flight has no known outcome.
+ * Owns the worker. The thread keeps the process alive while it is open, as a connection would. When it ends
+ * without having been asked, `gone` is called once, and whatever was in flight has no known outcome.
  */
 import { Worker } from "node:worker_threads";
 import { refusedOpen } from "./folder.ts";

@@ -1,8 +1,9 @@
 /**
  * Handing out, shared by the memory and the SQLite broker: limits, unsettled counts, fair order, batches.
  *
- * Owns who has how many unsettled deliveries of a queue. `deliver` is called from one microtask a batch, never from
- * within a broker call. When the store is lost every delivery made so far is void: settling it does nothing.
+ * Owns who has how many unsettled deliveries of a queue. `deliver` is called from one microtask a batch,
+ * never from within a broker call. When the store is lost every delivery made so far is void: settling it
+ * does nothing.
  */
 import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
 
@@ -132,7 +133,9 @@ export class Outlet<J> {
     return true;
   }
 
-  /** The store has all of it again: nothing is unsettled any more. The deliveries are made void by the caller. */
+  /**
+   * The store has all of it again: nothing is unsettled any more. The deliveries are made void by the caller.
+   */
   reset(handed: Iterable<Handed<J>>): void {
     for (const one of handed) {
       one.live = false;

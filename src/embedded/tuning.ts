@@ -28,8 +28,9 @@ export const LAZY_MOST = 1_000;
 export const BATCH_JOBS = 10_000;
 export const BATCH_CHARACTERS = 32 * MIB;
 /**
- * How far the durable frontier is ahead of what may be handed out: twice what was handed out since the last commit,
- * within these. After a crash so many more are suspects, whose starts are made durable one commit for many.
+ * How far the durable frontier is ahead of what may be handed out: twice what was handed out since the last
+ * commit, within these. After a crash so many more are suspects, whose starts are made durable one commit for
+ * many.
  */
 export const FRONTIER_AHEAD = 64;
 export const FRONTIER_MOST = 1_024;

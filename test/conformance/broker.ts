@@ -1,8 +1,8 @@
 /**
  * The contract of `src/broker/contract.ts` as a test: one suite that every broker must pass.
  *
- * Owns the list of sections. A broker is given unopened and is closed by the suite; `durable` says that `reopen`
- * finds everything again.
+ * Owns the list of sections. A broker is given unopened and is closed by the suite; `durable` says that
+ * `reopen` finds everything again.
  */
 import { describe } from "vitest";
 import { burial } from "./burial.ts";

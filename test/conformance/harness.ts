@@ -1,8 +1,8 @@
 /**
  * What the conformance suite needs around a broker: opening it, collecting deliveries, waiting for facts.
  *
- * Owns nothing of the contract. Assumes that nothing is immediate: every wait is for a delivery, an event or a
- * fact with a deadline, so that the same suite can run against a broker on the other side of a network.
+ * Owns nothing of the contract. Assumes that nothing is immediate: every wait is for a delivery, an event or
+ * a fact with a deadline, so that the same suite can run against a broker on the other side of a network.
  */
 import type { Broker, BrokerEvents, Delivery, QueueRef, Subscription } from "../../src/broker/contract.ts";
 import { Envelope, type EnvelopeFields } from "../../src/jobs/envelope.ts";

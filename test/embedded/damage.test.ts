@@ -1,5 +1,6 @@
 /**
- * What stands in the folder is not ours, not whole, not readable: refused with a typed error, and left as it is.
+ * What stands in the folder is not ours, not whole, not readable: refused with a typed error, and left as it
+ * is.
  */
 import { createHash } from "node:crypto";
 import {

@@ -1,8 +1,9 @@
 /**
- * A disk that is full and a flush that fails: what is known is said, what is unknown is called so, nothing is lost.
+ * A disk that is full and a flush that fails: what is known is said, what is unknown is called so, nothing is
+ * lost.
  *
- * The really full disk is a small tmpfs where the test may mount one (Linux, root); else the same path is taken by
- * an injected `FULL`. One visible line says which ran.
+ * The really full disk is a small tmpfs where the test may mount one (Linux, root); else the same path is
+ * taken by an injected `FULL`. One visible line says which ran.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";

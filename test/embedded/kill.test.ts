@@ -1,8 +1,8 @@
 /**
  * `kill -9` at random moments, and the store held to what it had confirmed.
  *
- * 20 kills, 200 in the long run; several a file, some in a row without a clean close between them. Prints its seed
- * and totals; SPILLWAY_SEED repeats a run's choices (not its timing).
+ * 20 kills, 200 in the long run; several a file, some in a row without a clean close between them. Prints its
+ * seed and totals; SPILLWAY_SEED repeats a run's choices (not its timing).
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

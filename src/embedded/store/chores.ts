@@ -1,8 +1,8 @@
 /**
  * The rare changes of a transaction: each has an answer of its own, all are undone with it.
  *
- * Owns their statements. A chore finds its row by `rid` and state, so that one that comes too late changes nothing
- * and says so.
+ * Owns their statements. A chore finds its row by `rid` and state, so that one that comes too late changes
+ * nothing and says so.
  */
 import type { Database, Value } from "./driver.ts";
 import type { LaneTable } from "./lane-table.ts";

@@ -2,9 +2,9 @@
  * How many commits the store has made, in the file and beside it: so that a lost `-wal` is told from one that
  * SQLite put away itself.
  *
- * Owns the file `commits`. When a process exits, or a thread is terminated, SQLite moves all of the log into the
- * main file and deletes it, though nobody closed the store; when somebody deletes the log, the main file is older
- * than what is written here. Not flushed: after a power cut it may be behind, never ahead.
+ * Owns the file `commits`. When a process exits, or a thread is terminated, SQLite moves all of the log into
+ * the main file and deletes it, though nobody closed the store; when somebody deletes the log, the main file
+ * is older than what is written here. Not flushed: after a power cut it may be behind, never ahead.
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";

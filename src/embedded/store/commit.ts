@@ -1,9 +1,9 @@
 /**
- * One transaction of the store: everything that main gathered, in an order that makes ids free before they are
- * taken again.
+ * One transaction of the store: everything that main gathered, in an order that makes ids free before they
+ * are taken again.
  *
- * Owns the statements of the hot path. A transaction that fails is rolled back whole, counters included; what main
- * sent is then as if it had never been sent, unless the disk itself failed (`IOERR`).
+ * Owns the statements of the hot path. A transaction that fails is rolled back whole, counters included; what
+ * main sent is then as if it had never been sent, unless the disk itself failed (`IOERR`).
  */
 import { Chores } from "./chores.ts";
 import type { CommitCount } from "./commit-count.ts";

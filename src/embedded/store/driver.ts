@@ -1,8 +1,8 @@
 /**
  * SQLite, whichever way this Node has it: `node:sqlite` from 22.13 on, else `better-sqlite3` 12.
  *
- * Owns the differences between the two and nothing else; both gave the same results in every trial. Runs in the
- * store thread only: a second SQLite library on the same file would void its lock.
+ * Owns the differences between the two and nothing else; both gave the same results in every trial. Runs in
+ * the store thread only: a second SQLite library on the same file would void its lock.
  */
 import { createRequire } from "node:module";
 
@@ -81,7 +81,9 @@ function connect(path: string): { driver: string; connection: Connection } {
   return { driver: "better-sqlite3", connection: new Better(path, { timeout: 0 }) };
 }
 
-/** Node 22 warns that its own module is experimental; it is the tried one here, so users are spared the line. */
+/**
+ * Node 22 warns that its own module is experimental; it is the tried one here, so users are spared the line.
+ */
 function builtin(): { DatabaseSync: new (path: string) => Connection } | undefined {
   const emit = process.emitWarning;
   const quiet = (warning: string | Error, ...rest: never[]) => {

@@ -1,8 +1,8 @@
 /**
  * The `lanes` rows, kept in the store thread and written with whatever changes them.
  *
- * Owns the counters, next places and frontiers of all lanes. What a transaction changed is undone by `rollback`;
- * the rows on disk and these are the same after every commit, so counts never have to be counted.
+ * Owns the counters, next places and frontiers of all lanes. What a transaction changed is undone by
+ * `rollback`; the rows on disk and these are the same after every commit, so counts never have to be counted.
  */
 import type { Database } from "./driver.ts";
 import type { LaneRow } from "./protocol.ts";

@@ -1,8 +1,9 @@
 /**
  * Opening the data file: the lock, what it is, whether it is whole, and who took the last process down.
  *
- * Owns the order of these steps. Until the lock is won nothing is changed; a file that is not ours, not whole or
- * older than it was is refused, never opened as empty. What a crash left in `run` is judged in one transaction.
+ * Owns the order of these steps. Until the lock is won nothing is changed; a file that is not ours, not whole
+ * or older than it was is refused, never opened as empty. What a crash left in `run` is judged in one
+ * transaction.
  */
 
 import { randomUUID } from "node:crypto";

@@ -1,8 +1,9 @@
 /**
  * What main and the store thread say to each other: columns and plain records, by structured clone.
  *
- * Owns no code. One `Work` is in flight at a time; it is one transaction, answered by one `Done` or `Failed`. Main
- * owns `rid`s, the thread owns `lanes` (counters, next places, frontiers) and answers with what it made of them.
+ * Owns no code. One `Work` is in flight at a time; it is one transaction, answered by one `Done` or `Failed`.
+ * Main owns `rid`s, the thread owns `lanes` (counters, next places, frontiers) and answers with what it made
+ * of them.
  */
 import type { BuriedRecord } from "../../jobs/failure.ts";
 

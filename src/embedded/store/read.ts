@@ -1,8 +1,8 @@
 /**
  * What is read from the store: jobs to hand out, lists, buried pages, one job by id.
  *
- * Owns the statements, all of them index searches. Reads only; a page that turns out to be damaged fails its own
- * answer and nothing else.
+ * Owns the statements, all of them index searches. Reads only; a page that turns out to be damaged fails its
+ * own answer and nothing else.
  */
 import type { Database, Value } from "./driver.ts";
 import type { LaneTable } from "./lane-table.ts";

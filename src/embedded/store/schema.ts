@@ -12,10 +12,14 @@ export const AVAILABLE = 0;
 export const SCHEDULED = 1;
 export const BURIED = 2;
 
-/** Bodies of more characters than this stand in a table of their own: a retry then does not rewrite 256 KiB. */
+/**
+ * Bodies of more characters than this stand in a table of their own: a retry then does not rewrite 256 KiB.
+ */
 export const INLINE_CHARACTERS = 2048;
 
-/** Before anything is read: the first statement then takes the lock and keeps it, and there is no -shm file. */
+/**
+ * Before anything is read: the first statement then takes the lock and keeps it, and there is no -shm file.
+ */
 export const LOCK = "PRAGMA locking_mode=EXCLUSIVE;";
 
 /** better-sqlite3 is compiled with NORMAL, so FULL is set by hand; the two `fullfsync` are macOS's. */

@@ -1,8 +1,8 @@
 /**
  * Room on the disk: refuses enqueues before it runs out, and keeps a ballast to give back when it does.
  *
- * Owns the file `ballast`. With a full disk even deletes fail, so the ballast is removed then and written again
- * when there is room; if it cannot be written the store works without.
+ * Owns the file `ballast`. With a full disk even deletes fail, so the ballast is removed then and written
+ * again when there is room; if it cannot be written the store works without.
  */
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";

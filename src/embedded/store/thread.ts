@@ -1,8 +1,10 @@
 /**
- * The store thread: opens the file, carries out one piece of work at a time, watches that the folder stays its own.
+ * The store thread: opens the file, carries out one piece of work at a time, watches that the folder stays
+ * its own.
  *
- * Owns the only SQLite connection of this process to the folder. Everything it does is synchronous: libuv's pool is
- * full of other people's work when bodies hash or compress. Killed at any point it leaves a file that opens again.
+ * Owns the only SQLite connection of this process to the folder. Everything it does is synchronous: libuv's
+ * pool is full of other people's work when bodies hash or compress. Killed at any point it leaves a file that
+ * opens again.
  */
 import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -108,7 +110,9 @@ class Store {
     this.#tell({ kind: "taken", problem });
   }
 
-  /** POSIX locks are lost when anything else in the process closes the file, so the lock alone is not trusted. */
+  /**
+   * POSIX locks are lost when anything else in the process closes the file, so the lock alone is not trusted.
+   */
   #notMine(): string | undefined {
     const { folder, token } = this.#config;
     try {

@@ -1,7 +1,8 @@
 /**
  * The file does not shrink by itself; at open it is rebuilt when nearly all of it is free and little is live.
  *
- * Owns that rule: 8 ms with 1,000 jobs left of 10⁶, so it is never felt. With no room for the copy nothing happens.
+ * Owns that rule: 8 ms with 1,000 jobs left of 10⁶, so it is never felt. With no room for the copy nothing
+ * happens.
  */
 import type { Database } from "./driver.ts";
 
