@@ -1,0 +1,18 @@
+/**
+ * `spillway/testing`: what tests of jobs, of services and of actors need. Names only.
+ *
+ * Bodies without threads (`perform`), runtimes in memory (`startTestRuntime`, `drain`, `assertEnqueued`), time that
+ * moves when told (`VirtualClock`), steps without a kernel (`Recorder`).
+ */
+export { type LoggedLine, perform, type TestContext, testContext } from "./context.ts";
+export { type FakeRef, fakeFrom, fakeRef, type Op, Recorder } from "./recorder.ts";
+export {
+  assertEnqueued,
+  type DrainOptions,
+  drain,
+  type EnqueuedJob,
+  type Expected,
+  enqueued,
+  startTestRuntime,
+} from "./runtime.ts";
+export { VirtualClock } from "./virtual-clock.ts";
