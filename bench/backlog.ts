@@ -84,6 +84,7 @@ async function over(bench: Bench, node: DurableNode, jobs: number): Promise<Samp
     await Promise.all(enqueues);
   });
   await node.consume(0);
+  bench.check("different jobs completed over a backlog", jobs, completions.different());
   // Some ran on while the consumer was being stopped: each run must still be a different job's.
   const left = readyBefore + enqueues.length - (await node.ready());
   bench.check("runs over a backlog", left, runsOfOurs() - runsBefore);

@@ -72,9 +72,10 @@ export class DurableNode {
     return { all, different: () => new Set(ids).size };
   }
 
-  /** Starts or changes what this node consumes. */
+  /** Changes what this node consumes; all that was in its hands has run or is on the broker again by then. */
   async consume(concurrency: number): Promise<void> {
-    await this.#runtime.partitions.reconfigure(PARTITION, { default: concurrency });
+    await this.#runtime.partitions.safeStop(PARTITION);
+    await this.#runtime.partitions.start(PARTITION, { default: concurrency });
   }
 
   /** Jobs that wait on the broker. */
