@@ -12,8 +12,19 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { EnqueueOutcomeUnknown, StorageFull, StoreDamaged } from "../../src/broker/errors.ts";
 import { DuplicateJob } from "../../src/jobs/errors.ts";
-import { barrier, collect, counted, job, jobs, OTHER, Q, record, until } from "../conformance/harness.ts";
-import { folder, inspect, opened } from "./files.ts";
+import {
+  barrier,
+  collect,
+  counted,
+  Heard,
+  job,
+  jobs,
+  OTHER,
+  Q,
+  record,
+  until,
+} from "../conformance/harness.ts";
+import { brokerOn, folder, inspect, opened } from "./files.ts";
 
 const MIB = 1 << 20;
 
@@ -183,6 +194,40 @@ test("what is published while the store is being opened anew waits for it", asyn
     () => inbox.ids(),
     (ids) => ids.includes(waiting.id),
   );
+});
+
+test("a store thread that ends in a transaction is a loss: unknown, opened anew, nothing lost", async () => {
+  const path = folder();
+  const { broker, heard } = await opened(path, { faults: { failCommit: { id: "x", kind: "EXIT" } } });
+  await broker.declare([Q]);
+  const before = job();
+  await broker.publish(before);
+  await expect(broker.publish(job({ id: "x" }))).rejects.toBeInstanceOf(EnqueueOutcomeUnknown);
+  await until(
+    () => heard.said.filter((word) => word === "connected").length,
+    (count) => count === 2,
+  );
+  expect(await broker.find(Q.partition, before.id)).toBe("available");
+  expect(await broker.find(Q.partition, "x")).toBe("absent");
+  await broker.close();
+  expect(inspect(path)).toMatchObject({ integrity: ["ok"], wrong: [], clean: 1 });
+});
+
+test("a broker that is closed while it is being opened, or opened anew, lets go of the folder", async () => {
+  const path = folder();
+  const first = brokerOn(path);
+  const opening = first.open(new Heard());
+  await Promise.all([first.close(), opening]);
+  const { broker, heard } = await opened(path, { faults: { failCommit: { id: "x", kind: "IOERR" } } });
+  await broker.declare([Q]);
+  await broker.publish(job({ id: "x" })).catch(() => undefined);
+  expect(heard.said).toContain("lost");
+  const late = broker.publish(job());
+  const refused = expect(late).rejects.toMatchObject({ code: "BrokerUnreachable" });
+  await broker.close();
+  await refused;
+  const { broker: third } = await opened(path);
+  expect(third.counts(Q)).toMatchObject({ available: 0 });
 });
 
 test("a damaged page met by a commit ends the runtime: StoreDamaged for all, and no reopening", async () => {

@@ -112,6 +112,7 @@ export class Committer {
     if (fault !== undefined && ids.includes(fault.id)) this.#failing ??= fault.times ?? 1;
     const fails = this.#failing !== undefined && this.#failing > 0;
     if (fails) this.#failing = (this.#failing ?? 0) - 1;
+    if (fails && fault?.kind === "EXIT") process.exit(7);
     const made = () => Object.assign(new Error("made on purpose"), { code: `SQLITE_${fault?.kind}` });
     if (fails && fault?.after !== true) throw made();
     this.#count.add();

@@ -32,7 +32,8 @@ export interface Faults {
   /** The commit that enqueues this id fails, and the `times` − 1 after it (default 1). */
   readonly failCommit?: {
     readonly id: string;
-    readonly kind: "FULL" | "IOERR" | "CORRUPT";
+    /** `EXIT`: the thread ends. */
+    readonly kind: "FULL" | "IOERR" | "CORRUPT" | "EXIT";
     readonly times?: number;
     /** It fails after it became durable. */
     readonly after?: boolean;
