@@ -183,7 +183,7 @@ function done<E>(s: AdmissionState<E>, m: Done, out: Out<AdmissionMessage<E>, ne
 
 function learn<E>(s: AdmissionState<E>, type: number, durationMs: number): void {
   const runs = durationMs < SHORT_MS ? (s.shortRuns[type] ?? 0) + 1 : 0;
-  s.shortRuns[type] = runs > SHORT_RUNS ? SHORT_RUNS : runs;
+  s.shortRuns[type] = Math.min(runs, SHORT_RUNS);
 }
 
 function isShort<E>(s: AdmissionState<E>, m: Ask<E>): boolean {

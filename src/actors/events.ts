@@ -125,8 +125,8 @@ export class EventHub {
   }
 
   on<T extends EventType>(type: T | "*", listener: Listener<T>): void {
-    let set = this.#listeners.get(type);
-    if (set === undefined) this.#listeners.set(type, (set = new Set()));
+    const set = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, set);
     if (type === "*" && !set.has(listener as unknown as AnyListener)) this.#all++;
     set.add(listener as unknown as AnyListener);
   }

@@ -126,9 +126,8 @@ export class Lanes<T> {
 
   #enter(lane: Lane<T>): void {
     lane.credit = lane.weight;
-    let turn = this.#turns.get(lane.partition);
-    if (turn === undefined)
-      this.#turns.set(lane.partition, (turn = { partition: lane.partition, lanes: [] }));
+    const turn = this.#turns.get(lane.partition) ?? { partition: lane.partition, lanes: [] };
+    this.#turns.set(lane.partition, turn);
     if (turn.lanes.length === 0) this.#ring.push(turn);
     turn.lanes.push(lane);
   }

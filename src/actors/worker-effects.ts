@@ -73,7 +73,7 @@ function settle(plan: Plan, s: WorkerState): void {
       broker.release(delivery);
       return afterwards(plan, s);
     case "cancel":
-      return settled(broker.discard(delivery), plan, s);
+      return settled(discard(s), plan, s);
     case "retry":
     case "snooze":
       return settled(broker.retry(delivery, plan.next, s.services.clock.now() + plan.delayMs), plan, s);
@@ -98,6 +98,14 @@ function settled(durable: Promise<void>, plan: Plan, s: WorkerState): void {
         final: asError(error).name !== "StorageFull",
       }),
   );
+}
+
+/** With its mark, if `cancel` has left one. */
+async function discard(s: WorkerState): Promise<void> {
+  const { broker } = s.services;
+  const { partition, id } = s.entry.delivery.envelope;
+  await broker.discard(s.entry.delivery);
+  if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
 }
 
 /** Callbacks, results and events, once what they speak of has happened. */

@@ -25,7 +25,7 @@ export async function cancelJob(
 ): Promise<Cancelled> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const here = await cancelHere(kernel, partition, id);
-    if (here !== undefined) return { was: here };
+    if (here !== undefined) return markedUntilGone(services, partition, id, here);
     const { found, envelope } = await services.broker.cancelQueued(partition, id);
     if (found === "buried") return { was: "buried" };
     if (found === "absent") {
@@ -40,6 +40,21 @@ export async function cancelJob(
     await new Promise((resolve) => setImmediate(resolve));
   }
   return { was: "queued" };
+}
+
+/**
+ * It ends only when its thread is gone: a mark keeps it from running again when this process dies before that. The
+ * mark goes with the job; when the job was faster, it goes here.
+ */
+async function markedUntilGone(
+  { broker }: NodeServices,
+  partition: string,
+  id: string,
+  was: "running" | "queued",
+): Promise<Cancelled> {
+  await broker.mark(partition, id);
+  if ((await broker.find(partition, id)) === "absent") await broker.unmark(partition, id);
+  return { was };
 }
 
 async function cancelHere(

@@ -45,7 +45,7 @@ export class JobHandle<Result = unknown> {
   async result(options?: ResultOptions): Promise<Result> {
     const timeoutMs = options?.timeout === undefined ? undefined : toMs(options.timeout, { name: "timeout" });
     const ended = this.#home.results.get(this.partition, this.id) ?? (await this.#wait(timeoutMs));
-    return valueOf(ended, this.id) as Result;
+    return outcomeOf(ended, this.id) as Result;
   }
 
   #wait(timeoutMs: number | undefined): Promise<Ended | "unknown" | undefined> {
@@ -69,7 +69,7 @@ export class JobHandle<Result = unknown> {
   }
 }
 
-function valueOf(ended: Ended | "unknown" | undefined, id: string): unknown {
+function outcomeOf(ended: Ended | "unknown" | undefined, id: string): unknown {
   if (ended === "unknown")
     throw new ResultUnknown(id, "the job has ended, and its end is no longer remembered");
   if (ended === undefined) throw new ResultUnknown(id, "the runtime stopped before the job ended");

@@ -40,6 +40,7 @@ export interface RuntimeParts {
   readonly pool?: (options: CheckedOptions) => ThreadPool;
 }
 
+// biome-ignore lint/suspicious/noConfusingVoidType: a body without args has the input `void`
 type NoInput = undefined | void;
 type ArgsAnd<D, Options> =
   InputOf<D> extends NoInput
