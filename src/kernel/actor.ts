@@ -62,8 +62,10 @@ export class Cell implements Ref<unknown>, Self<unknown>, Runnable, Family {
 
   calls: Call | undefined = undefined;
   timers: Timers | undefined = undefined;
-  monitors: Set<Monitor> | undefined = undefined;
-  monitoring: Set<Monitor> | undefined = undefined;
+  /** The newest of those that watch this one. */
+  monitors: Monitor | undefined = undefined;
+  /** The newest of those it watches others with. */
+  monitoring: Monitor | undefined = undefined;
   starter: Starter | undefined = undefined;
 
   /** Why it ends: set while its own step runs, acted on after that. */

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { RUNNING } from "../../src/kernel/actor.ts";
 import { type ExitReason, NameTaken, type Ref } from "../../src/kernel/index.ts";
 import { actor, setup, type WorkerMessage, worker } from "./helpers.ts";
 
@@ -61,7 +62,46 @@ test("a watcher that ends leaves nothing behind on a target that lives on", asyn
     watcher.cast("watch");
   }
   await settle();
-  expect((target as unknown as { monitors: Set<unknown> }).monitors.size).toBe(0);
+  expect(target).toMatchObject({ status: RUNNING, monitors: undefined });
+});
+
+test("targets that end leave nothing behind on a watcher that lives on", async () => {
+  const { kernel, settle } = setup();
+  const seen: string[] = [];
+  const watcher = await kernel.start(
+    actor<Ref<never> | Seen>((message, out) => {
+      if ("seen" in message) seen.push(message.seen.kind);
+      else out.monitor(message, (reason) => ({ seen: reason }));
+    }),
+    undefined,
+  );
+  const targets = await Promise.all(
+    Array.from({ length: 10 }, () => kernel.start(worker([], "target"), undefined)),
+  );
+  for (const target of targets) watcher.cast(target);
+  await settle();
+  for (const at of [3, 9, 0]) await kernel.kill(targets[at] as Ref<never>);
+  for (const target of targets) await kernel.stop(target);
+  await settle();
+  expect(seen).toEqual(["killed", "killed", "killed", ...Array(7).fill("shutdown")]);
+  expect(watcher).toMatchObject({ status: RUNNING, monitoring: undefined });
+});
+
+test("monitors of one target fire in the order they were made; one that is taken back stays silent", async () => {
+  const { kernel } = setup();
+  const log: string[] = [];
+  const target = await kernel.start(worker([], "target"), undefined);
+  const others: (() => void)[] = [];
+  kernel.onExit(target, () => {
+    log.push("first");
+    for (const cut of others) cut();
+  });
+  const middle = kernel.onExit(target, () => log.push("taken back before"));
+  others.push(kernel.onExit(target, () => log.push("taken back meanwhile")));
+  kernel.onExit(target, () => log.push("last"));
+  middle();
+  await kernel.stop(target);
+  expect(log).toEqual(["first", "last"]);
 });
 
 test("monitors fire after terminate", async () => {
