@@ -69,6 +69,10 @@ export class TestPool {
       ended: (how) => {
         given.ends++;
         outcome.resolve(how);
+        // Whoever waits for what will not come any more is told, with what came instead.
+        const instead = new Error(`ended first: ${JSON.stringify(how)}`);
+        started.reject(instead);
+        wedged.reject(instead);
       },
       ...more,
     };
@@ -122,12 +126,16 @@ export const failed = (failure: Record<string, unknown>) => ({
 export interface Resolvers<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
 }
 
 export function resolvers<T>(): Resolvers<T> {
   let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((yes) => {
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<T>((yes, no) => {
     resolve = yes;
+    reject = no;
   });
-  return { promise, resolve };
+  promise.catch(() => {});
+  return { promise, resolve, reject };
 }
