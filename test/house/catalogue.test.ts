@@ -1,5 +1,5 @@
 /**
- * docs/errors.md against the error classes: a row for each class, a class for each row, the fields as they are.
+ * The reference pages against the code: errors, events, options, commands. A row for each, and each with a row.
  *
  * Classes are read from the source (their code and fields) and from the loaded modules (what they extend), so a
  * class that hides in another file, or carries another code than its name, is found.
@@ -8,8 +8,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
+import { type EventType, eventTypes } from "../../src/actors/events.ts";
+import { commands } from "../../src/cli/commands.ts";
 import { SpillwayError } from "../../src/kernel/errors.ts";
-import { lineOf, ROOT, type SourceFile, type SyntaxNode, sources } from "./source.ts";
+import { optionNames } from "../../src/runtime/options.ts";
+import { filesBelow, lineOf, ROOT, type SourceFile, type SyntaxNode, sources } from "./source.ts";
 
 interface ErrorClass {
   readonly name: string;
@@ -130,4 +133,107 @@ test("what the modules export are the same classes, and they are SpillwayErrors"
     }
   }
   expect([...exported].sort()).toEqual(classes.map(({ name }) => name).sort());
+});
+
+/** The members of an interface in a source file, with their types. */
+function members(path: string, name: string): ReadonlyMap<string, SyntaxNode | undefined> {
+  const nodes = files.find((file) => file.path === path)?.nodes ?? [];
+  const found = nodes.find((node) => node.type === "TSInterfaceDeclaration" && nameOf(node.id) === name);
+  const body = (found?.body as { body: SyntaxNode[] } | undefined)?.body ?? [];
+  return new Map(
+    body.map((member) => {
+      const key = member.key as { name?: string; value?: string };
+      const type = (member.typeAnnotation as SyntaxNode | undefined)?.typeAnnotation;
+      return [key.value ?? key.name ?? "", type as SyntaxNode | undefined];
+    }),
+  );
+}
+
+/** What stands in code marks in the first cell of each row, below one heading or in the whole page. */
+function firstCells(path: string, heading?: string): string[] {
+  const page = readFileSync(join(ROOT, path), "utf8");
+  const part =
+    heading === undefined ? page : (page.split(/^## /m).find((text) => text.startsWith(heading)) ?? "");
+  return [...part.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name = ""]) => name);
+}
+
+test("every option of a runtime has a row in docs/options.md, and every row an option", () => {
+  expect(firstCells("docs/options.md", "Of a runtime").filter((name) => !name.includes("("))).toEqual(
+    optionNames,
+  );
+});
+
+test("the options that are checked are the options that are typed", () => {
+  const typed = [...members("src/runtime/options.ts", "RuntimeOptions").keys()];
+  expect(typed.sort()).toEqual([...optionNames].sort());
+});
+
+test("options of enqueue and of execute have a row each, in their order", () => {
+  expect(firstCells("docs/options.md", "Of `enqueue`")).toEqual([
+    ...members("src/runtime/enqueue.ts", "EnqueueOptions").keys(),
+  ]);
+  expect(firstCells("docs/options.md", "Of `execute`")).toEqual([
+    ...members("src/runtime/runtime.ts", "ExecuteOptions").keys(),
+  ]);
+});
+
+test("callbacks have a row each", () => {
+  const rows = firstCells("docs/options.md").flatMap((cell) => /^(\w+)\(/.exec(cell)?.[1] ?? []);
+  expect(rows).toEqual([...members("src/actors/callbacks.ts", "Callbacks").keys()]);
+});
+
+const eventFields = members("src/actors/events.ts", "EventFields");
+
+test("every event type has a row in docs/events.md, and every row a type", () => {
+  expect(firstCells("docs/events.md").sort()).toEqual([...eventTypes].sort());
+  expect([...eventFields.keys()].sort()).toEqual([...eventTypes].sort());
+});
+
+test("an event's row names its fields", () => {
+  const page = readFileSync(join(ROOT, "docs/events.md"), "utf8");
+  const written = new Map(
+    [...page.matchAll(/^\| `([\w.]+)` \| (.*?) \| (.*) \|$/gm)].map(
+      ([, type = "", fields = "", when = ""]) => {
+        const names = [...fields.matchAll(/`(\w+)`/g)].map(([, name = ""]) => name);
+        return [type, { ofJob: fields.startsWith("of a job"), names, when }] as const;
+      },
+    ),
+  );
+  for (const type of eventTypes) {
+    const { ofJob, names, when } = written.get(type) ?? { ofJob: false, names: [], when: "" };
+    expect({ ofJob, names }, type).toEqual(fieldsOfEvent(type));
+    expect(when.length, `${type}: say when it comes`).toBeGreaterThan(10);
+  }
+});
+
+/** `JobFields`, `{ … }`, or both. */
+function fieldsOfEvent(type: EventType): { ofJob: boolean; names: string[] } {
+  const written = eventFields.get(type);
+  const parts = written?.type === "TSIntersectionType" ? (written.types as SyntaxNode[]) : [written];
+  const literals = parts.filter((part) => part?.type === "TSTypeLiteral");
+  const names = literals.flatMap((part) =>
+    ((part?.members ?? []) as SyntaxNode[]).map(({ key }) => nameOf(key) ?? ""),
+  );
+  return { ofJob: literals.length < parts.length, names };
+}
+
+test("every command has a part of docs/cli.md, and each of its options a row there", () => {
+  for (const { name, options } of commands) {
+    const rows = firstCells("docs/cli.md", `spillway ${name}`);
+    const spelled = Object.entries(options).map(([option, { value }]) =>
+      value === undefined ? `--${option}` : `--${option} ${value}`,
+    );
+    expect(rows, name).toEqual(spelled);
+  }
+});
+
+test("docs/README.md leads to every page", () => {
+  const index = readFileSync(join(ROOT, "docs/README.md"), "utf8");
+  const pages = filesBelow("docs", ".md").map((path) => path.slice("docs/".length));
+  const missing = pages.filter(
+    (page) => !page.includes("/") && page !== "README.md" && !index.includes(`](${page})`),
+  );
+  expect(missing).toEqual([]);
+  const links = [...index.matchAll(/\]\(([\w.-]+\.md)\)/g)].map(([, page = ""]) => page);
+  expect(links.filter((page) => !pages.includes(page))).toEqual([]);
 });
