@@ -1,9 +1,11 @@
 /**
  * Who took the process down: suspects after a crash, crashes counted for the guilty only, poison buried.
  */
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { collect, counted, jobs, OTHER, P, Q, until } from "../conformance/harness.ts";
 import { child, exited, folder, inspect, opened, said } from "./files.ts";
+import { DatabaseSync } from "./sqlite.ts";
 
 /** Runs the store's jobs in a process of its own until it ends; true when it was killed. */
 async function runOnce(path: string, maxCrashes: number): Promise<boolean> {
@@ -28,7 +30,7 @@ for (const [poisons, most] of [
     await first.publishMany([...sent.slice(0, 40), ...bad, ...sent.slice(40)]);
     await first.close();
     let crashes = 0;
-    while (await runOnce(path, 3)) crashes += 1;
+    while (crashes <= most && (await runOnce(path, 3))) crashes += 1;
     expect(crashes).toBeGreaterThanOrEqual(3);
     expect(crashes).toBeLessThanOrEqual(most);
     const { broker } = await opened(path);
@@ -43,8 +45,8 @@ for (const [poisons, most] of [
 }
 
 /** Opens the store, does something, and leaves it as a crash would: nothing is closed. */
-async function crash(path: string): Promise<void> {
-  const process_ = child("hold.mjs", path);
+async function crash(path: string, how = "nothing"): Promise<void> {
+  const process_ = child("hold.mjs", path, how);
   await said(process_, "ready");
   process_.kill("SIGKILL");
   await exited(process_);
@@ -67,6 +69,53 @@ test("after an unclean end what may have been handed out is a suspect; after a c
   expect((await again.inbox.take(3)).every((one) => one.suspect === undefined && !one.redelivered)).toBe(
     true,
   );
+});
+
+test("what was in hand at a crash is a suspect, what is far behind it is not", async () => {
+  const path = folder();
+  await crash(path, "take");
+  const { broker } = await opened(path);
+  const { inbox } = collect(broker, 400);
+  await inbox.count(303);
+  const [a, b] = inbox.all;
+  expect(a).toMatchObject({ redelivered: true, suspect: { crashes: 0, alone: false } });
+  expect(b).toMatchObject({ redelivered: true, suspect: { crashes: 0, alone: false } });
+  const suspects = inbox.all.filter((one) => one.suspect !== undefined);
+  expect(suspects.length, "two in hand, and the frontier's lead").toBeLessThan(150);
+  expect(inbox.all.at(-1)).toMatchObject({ redelivered: false, suspect: undefined });
+});
+
+test("a crash is a job's own only if it ran alone", async () => {
+  const path = folder();
+  const { broker: first } = await opened(path);
+  await first.declare([Q]);
+  const cases = [
+    { crashes: 0, alone: 0, becomes: 1 },
+    { crashes: 1, alone: 0, becomes: 1 },
+    { crashes: 2, alone: 0, becomes: 2 },
+    { crashes: 0, alone: 1, becomes: 1 },
+    { crashes: 1, alone: 1, becomes: 2 },
+    { crashes: 2, alone: 1, becomes: "buried" },
+  ];
+  const sent = jobs(cases.length);
+  await first.publishMany(sent);
+  await first.close();
+  const db = new DatabaseSync(join(path, "jobs.db"));
+  db.exec("UPDATE meta SET value=0 WHERE key='clean'");
+  for (const [at, { crashes, alone }] of cases.entries()) {
+    const rid = `(SELECT rid FROM jobs WHERE id='${sent[at]?.id}')`;
+    db.exec(
+      `UPDATE jobs SET crashes=${crashes} WHERE rid=${rid}; INSERT INTO run VALUES(${rid}, 0, ${alone})`,
+    );
+  }
+  db.close();
+  const { broker } = await opened(path, {}, { maxCrashes: 3 });
+  const { inbox } = collect(broker, 10);
+  await inbox.count(5);
+  expect(inbox.all.map((one) => one.suspect)).toEqual(
+    cases.filter((one) => one.becomes !== "buried").map((one) => ({ crashes: one.becomes, alone: true })),
+  );
+  expect((await broker.listBuried(Q)).map((one) => one.id)).toEqual([sent[5]?.id]);
 });
 
 test("a stored start is charged with nothing when it was handed back, or the store closed in order", async () => {
