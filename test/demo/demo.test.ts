@@ -24,6 +24,7 @@ const GOOD = {
   duplicatesRefused: 1,
   overlaps: 0,
   lost: 0,
+  hungIn: expect.stringMatching(/^countLines \(examples\/demo\/jobs\/count-lines\.mjs:\d+\)$/),
 };
 
 function folder(): string {
@@ -59,7 +60,9 @@ test("the output is plain without a terminal: no escapes, a line each tenth, and
   for (const tenth of [10, 50, 100]) expect(stdout).toContain(`${tenth} %  `);
   expect(stdout).toMatch(/refused +send-report .* DuplicateJob/);
   expect(stdout.match(/failed +ask-mirror/g)).toHaveLength(2);
-  expect(stdout).toMatch(/killed +count-lines/);
+  expect(stdout).toMatch(
+    /killed +count-lines +did not return; it hung here:\n +countLines +examples\/demo\/jobs\/count-lines\.mjs:\d+\n/,
+  );
   expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
 });
 
