@@ -77,7 +77,7 @@ async function over(bench: Bench, node: DurableNode, jobs: number): Promise<Samp
   const runsBefore = runsOfOurs();
   const readyBefore = await node.ready();
   const enqueues: Promise<void>[] = [];
-  const completions = node.completions(jobs, { each: () => enqueues.push(node.enqueue()) });
+  const completions = node.completions(jobs, () => enqueues.push(node.enqueue()));
   const measured = await timed(jobs, async () => {
     await node.consume(CONCURRENCY);
     await completions.all;

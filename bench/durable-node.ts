@@ -1,11 +1,12 @@
 /**
- * One runtime on the embedded broker, as the suites use it: no-op jobs in, completions counted.
+ * One runtime on the embedded broker, as the suites use it: jobs in, what is left counted.
  *
- * Owns the runtime until `stop`; its folder belongs to the suite. Completions are read from events, since a
- * `result()` for each would be one more thing in flight than the rows speak of.
+ * Owns the runtime until `stop`; its folder belongs to the suite. Listens to no event unless a row is about them:
+ * an event that nobody wants costs nothing, and rows are about jobs.
  */
 import type { Runtime } from "../src/index.ts";
 import type { JobDefinition } from "../src/jobs/definition.ts";
+import type { QueueInfo } from "../src/runtime/info.ts";
 import { loadJob, loadSpillway } from "./package.ts";
 import { THREADS } from "./raw.ts";
 
@@ -54,16 +55,13 @@ export class DurableNode {
   }
 
   /** The next `count` completions; `each` is called at each of them. */
-  completions(count: number, options: { remember?: boolean; each?: () => void } = {}): Completions {
-    const { remember = true, each } = options;
+  completions(count: number, each: () => void): Completions {
     const runtime = this.#runtime;
     const ids: string[] = [];
-    let seen = 0;
     const all = new Promise<void>((resolve) => {
       const listener = ({ id }: { readonly id: string }) => {
-        if (remember) ids.push(id);
-        each?.();
-        if (++seen < count) return;
+        each();
+        if (ids.push(id) < count) return;
         runtime.off("job.completed", listener);
         resolve();
       };
@@ -80,8 +78,20 @@ export class DurableNode {
 
   /** Jobs that wait on the broker. */
   async ready(): Promise<number> {
+    return (await this.#queue()).ready;
+  }
+
+  /** Jobs that are anywhere: 0 when all have ended well. Call it when nothing is in this node's hands. */
+  async left(): Promise<number> {
+    const { ready, scheduled, buried, running, waiting } = await this.#queue();
+    return ready + scheduled + buried + running + waiting;
+  }
+
+  async #queue(): Promise<QueueInfo> {
     const partitions = await this.#runtime.node.partitions();
-    return partitions[PARTITION]?.default?.ready ?? 0;
+    const queue = partitions[PARTITION]?.default;
+    if (queue === undefined) throw new Error(`partition ${PARTITION} does not run`);
+    return queue;
   }
 
   async stop(): Promise<void> {

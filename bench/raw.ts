@@ -4,6 +4,7 @@
  * Owns the shared memory that bodies count in, which must exist before any thread starts, and the raw pool until
  * `close`.
  */
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { setEnvironmentData } from "node:worker_threads";
 import { Piscina } from "piscina";
@@ -23,6 +24,21 @@ const RAW = 1;
 
 /** Runs so far of our bodies. */
 export const runsOfOurs = (): number => Atomics.load(cells, OURS);
+
+/** A run that stands still for so long has lost a job; the checks then say so. */
+const STUCK_MS = 30_000;
+
+/** Resolves when our bodies have run so often in all, or stand still. Looks each millisecond: nobody is told anything. */
+export async function runsReach(count: number): Promise<void> {
+  let last = runsOfOurs();
+  for (let since = performance.now(); last < count; ) {
+    await setTimeout(1);
+    const now = runsOfOurs();
+    if (now !== last) since = performance.now();
+    else if (performance.now() - since > STUCK_MS) return;
+    last = now;
+  }
+}
 
 export class RawPool {
   readonly #pool = new Piscina({
