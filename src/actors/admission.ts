@@ -57,12 +57,10 @@ export type AdmissionMessage<E = unknown> =
       readonly queue: string;
       readonly concurrency: number;
     }
-  | { readonly t: "close"; readonly lane: number; readonly to: Ref<AdmissionAnswer<E>> }
   /** A slot comes back. */
   | Done
-  /** Takes one job, or a whole queue, out of the waiting queue. */
+  /** Takes one job out of the waiting queue. Its slot may be under way: who asked gives that one back. */
   | { readonly t: "withdraw"; readonly ask: Ask<E> }
-  | { readonly t: "withdrawLane"; readonly lane: number; readonly to: Ref<AdmissionAnswer<E>> }
   /** What runs alone has run so long that others may start beside it. */
   | { readonly t: "let-others-in" }
   | { readonly t: "drained-enough" }
@@ -72,8 +70,7 @@ export type AdmissionMessage<E = unknown> =
 export type AdmissionAnswer<E = unknown> =
   /** The slot is there; `short` goes back with `done`. */
   | { readonly t: "start"; readonly entry: E; readonly short: boolean }
-  | { readonly t: "waiting"; readonly entry: E; readonly size: number }
-  | { readonly t: "withdrawn"; readonly entries: readonly E[] };
+  | { readonly t: "waiting"; readonly entry: E; readonly size: number };
 
 export interface AdmissionArgs {
   readonly watermark: number;
@@ -136,14 +133,8 @@ export function stepAdmission<E>(
       return done(s, m, out);
     case "open":
       return s.lanes.open(m.lane, m.partition, m.queue, m.concurrency);
-    case "close":
-      return answerWithdrawn(m.to, s.lanes.close(m.lane), takeSuspects(s, m.lane), out);
     case "withdraw":
-      if (s.lanes.remove(m.ask.lane, m.ask) || removeSuspect(s, m.ask))
-        answerWithdrawn(m.ask.to, [m.ask], [], out);
-      return admit(s, out);
-    case "withdrawLane":
-      answerWithdrawn(m.to, s.lanes.clear(m.lane), takeSuspects(s, m.lane), out);
+      if (!s.lanes.remove(m.ask.lane, m.ask)) removeSuspect(s, m.ask);
       return admit(s, out);
     case "let-others-in":
       s.exclusive = false;
@@ -226,26 +217,9 @@ function endDrain<E>(s: AdmissionState<E>, out: Out<AdmissionMessage<E>, never>)
   out.cancelTimer("drain");
 }
 
-function takeSuspects<E>(s: AdmissionState<E>, lane: number): Ask<E>[] {
-  const taken = s.suspects.filter((a) => a.lane === lane);
-  for (const one of taken) removeSuspect(s, one);
-  return taken;
-}
-
-function removeSuspect<E>(s: AdmissionState<E>, ask: Ask<E>): boolean {
+function removeSuspect<E>(s: AdmissionState<E>, ask: Ask<E>): void {
   const at = s.suspects.indexOf(ask);
-  if (at < 0) return false;
-  s.suspects.splice(at, 1);
-  return true;
-}
-
-function answerWithdrawn<E>(
-  to: Ref<AdmissionAnswer<E>>,
-  waiting: readonly Ask<E>[],
-  suspects: readonly Ask<E>[],
-  out: Out<AdmissionMessage<E>, never>,
-): void {
-  out.cast(to, { t: "withdrawn", entries: [...suspects, ...waiting].map((a) => a.entry) });
+  if (at >= 0) s.suspects.splice(at, 1);
 }
 
 function counts<E>(s: AdmissionState<E>): AdmissionCounts {

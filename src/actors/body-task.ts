@@ -28,6 +28,8 @@ export class BodyTask implements Task {
   threadId = 0;
   startedAt = 0;
   wedgedIn: KillReport | undefined;
+  #outcome: Outcome | undefined;
+  #orphaned: (() => void) | undefined;
   readonly #envelope: Envelope;
   readonly #events: EventHub;
 
@@ -71,7 +73,19 @@ export class BodyTask implements Task {
   ended(outcome: Outcome): void {
     if (this.startedAt === 0 && this.#events.wants("job.started") && ran(outcome))
       this.started(this.threadId, 0);
+    this.#outcome = outcome;
     this.owner.cast({ t: "outcome", outcome });
+    this.#orphaned?.();
+  }
+
+  get hasEnded(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** Nobody is left who waits for this body: calls back once it has ended, at once when it has. */
+  orphan(then: () => void): void {
+    if (this.#outcome !== undefined) then();
+    else this.#orphaned = then;
   }
 }
 

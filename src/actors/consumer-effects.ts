@@ -42,7 +42,7 @@ export function carryOutConsumer(effect: ConsumerEffect, s: ConsumerState): void
 export function openQueue(s: ConsumerState, ref: QueueRef, concurrency: number): OpenQueue {
   const { services, self } = s;
   const { broker, catalogue } = services;
-  const lane = services.nextLane();
+  const lane = services.laneOf(ref);
   services.admission.cast({ t: "open", lane, partition: ref.partition, queue: ref.queue, concurrency });
   const queue: OpenQueue = { ref, lane, concurrency, paused: false, subscription: undefined, keyWaiters: 0 };
   if (concurrency === 0 || !services.runsJobs) return queue;
@@ -65,8 +65,16 @@ function open(s: ConsumerState, queues: Readonly<Record<string, number>>, from: 
   );
 }
 
-export function release(s: ConsumerState, delivery: Delivery): void {
+function release(s: ConsumerState, delivery: Delivery): void {
   s.services.broker.release(delivery);
+}
+
+/** The consumer is gone, however it went: no subscription of it is left, and what it held is the broker's again. */
+export function letGo(s: ConsumerState): void {
+  for (const waiter of s.keyWaiters.values()) release(s, waiter.delivery);
+  s.keyWaiters.clear();
+  for (const queue of s.queues.values())
+    queue.subscription?.cancel().catch((error) => s.services.logger.warn(asError(error).message));
 }
 
 /** A name that no live node knows: buried with a reason, its bytes as they came. */

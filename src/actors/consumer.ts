@@ -6,9 +6,8 @@
  */
 import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
 import type { Behaviour, From, Out, Ref } from "../kernel/types.ts";
-import type { AdmissionAnswer } from "./admission.ts";
 import type { KnownJob } from "./catalogue.ts";
-import { type ConsumerEffect, carryOutConsumer, openQueue, release } from "./consumer-effects.ts";
+import { type ConsumerEffect, carryOutConsumer, letGo, openQueue } from "./consumer-effects.ts";
 import type { CoordinatorAnswer, CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
 import type { WorkerSupervisorMessage } from "./worker-supervisor.ts";
@@ -261,6 +260,8 @@ export const consumer: Behaviour<ConsumerState, ConsumerMessage, ConsumerEffect,
       draining: false,
       tokens: 0,
     };
+    // not `terminate`: what it holds must go back also when it was killed
+    self.kernel.onExit(self.ref, () => letGo(state));
     const queues = args.queues();
     const refs = Object.keys(queues).map((queue) => ({ partition, queue }));
     await services.broker.declare(refs);
@@ -269,11 +270,5 @@ export const consumer: Behaviour<ConsumerState, ConsumerMessage, ConsumerEffect,
   },
   step: stepConsumer,
   interpret: carryOutConsumer,
-  terminate: async (s) => {
-    for (const waiter of s.keyWaiters.values()) release(s, waiter.delivery);
-    await Promise.all([...s.queues.values()].map((queue) => queue.subscription?.cancel()));
-    for (const queue of s.queues.values())
-      s.services.admission.cast({ t: "close", lane: queue.lane, to: s.supervisor as Ref<AdmissionAnswer> });
-  },
   describe: (s) => ({ queues: [...s.queues.keys()], keyWaiters: s.keyWaiters.size }),
 };

@@ -60,14 +60,6 @@ export class Lane<T> {
     this.#items.splice(at, 1);
     return true;
   }
-
-  /** Everything that waits, in order; the lane is empty after it. */
-  clear(): T[] {
-    const all = this.#items.slice(this.#head);
-    this.#items.length = 0;
-    this.#head = 0;
-    return all;
-  }
 }
 
 interface Turn<T> {
@@ -98,13 +90,6 @@ export class Lanes<T> {
     const lane = this.#lanes[id];
     if (lane === undefined) this.#lanes[id] = new Lane(id, partition, queue, weight);
     else lane.weight = weight;
-  }
-
-  /** Forgets a lane; what waits in it is handed to the caller. */
-  close(id: number): T[] {
-    const all = this.clear(id);
-    this.#lanes[id] = undefined;
-    return all;
   }
 
   push(id: number, item: T): void {
@@ -163,16 +148,6 @@ export class Lanes<T> {
     this.#size--;
     if (lane.size === 0) this.#leave(lane);
     return true;
-  }
-
-  /** Empties one lane, in order. */
-  clear(id: number): T[] {
-    const lane = this.#lanes[id];
-    if (lane === undefined || lane.size === 0) return [];
-    const all = lane.clear();
-    this.#size -= all.length;
-    this.#leave(lane);
-    return all;
   }
 
   #leave(lane: Lane<T>): void {

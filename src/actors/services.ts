@@ -3,7 +3,7 @@
  *
  * Owns nothing; the runtime makes it once and ends its parts in reverse order.
  */
-import type { Broker } from "../broker/contract.ts";
+import type { Broker, QueueRef } from "../broker/contract.ts";
 import type { Clock, Ref } from "../kernel/types.ts";
 import type { ThreadPool } from "../threads/types.ts";
 import type { AdmissionMessage } from "./admission.ts";
@@ -34,6 +34,8 @@ export interface NodeServices {
   readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
   /** False: this node runs nothing (no jobs were given), its queues are declared and not consumed. */
   readonly runsJobs: boolean;
-  /** Lanes of the waiting queue are numbers; each queue of each partition gets a new one when it is opened. */
-  readonly nextLane: () => number;
+  /** Lanes of the waiting queue are numbers; each queue of each partition has one for as long as the node lives. */
+  readonly laneOf: (queue: QueueRef) => number;
+  /** Set when the node begins to stop: bodies then get their time, which a restart of a part does not give them. */
+  stopping: boolean;
 }

@@ -3,7 +3,7 @@
  *
  * Owns the order of an orderly end: nothing new starts → all subscriptions end → what has not started is handed
  * back → running bodies get their time. What still runs after it is aborted, killed and handed back as the
- * partitions stop behind it. When it is killed instead, the same happens without the time.
+ * partitions stop behind it. When it is killed instead, or stopped for a restart, the same happens without the time.
  */
 import type { Behaviour, From, KernelApi, Ref } from "../kernel/types.ts";
 import { asError } from "./callbacks.ts";
@@ -40,6 +40,7 @@ export const shutdownHandler: Behaviour<State, ShutdownMessage, Effect, Shutdown
 };
 
 async function drain(s: State): Promise<void> {
+  if (!s.services.stopping) return; // a part of the node is restarted: nobody waits for bodies then
   const partitions = s.kernel.whereis(s.partitionsName) as Ref<WaitingPartitionsMessage> | undefined;
   if (partitions === undefined) return;
   partitions.cast({ t: "hold" });

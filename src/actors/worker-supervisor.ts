@@ -6,29 +6,31 @@
  * supervisor itself ends, bodies go down the kill ladder and their jobs back to the broker, no attempt spent.
  */
 import type { Delivery } from "../broker/contract.ts";
-import { JobFailed } from "../jobs/errors.ts";
 import { SHUTDOWN } from "../kernel/exit.ts";
 import type { Behaviour, ExitReason, From, Out, Ref, SpawnOptions } from "../kernel/types.ts";
 import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
 import type { BodyTask } from "./body-task.ts";
-import { jobFields } from "./callbacks.ts";
 import type { KnownJob } from "./catalogue.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
-import { verdict } from "./settlement.ts";
-import { type WorkerHome, type WorkerMessage, WorkerState, worker } from "./worker.ts";
+import { type Aftermath, type WorkerHome, type WorkerMessage, WorkerState, worker } from "./worker.ts";
+import { abandon, carryOutSupervisor } from "./worker-supervisor-effects.ts";
 
-/** A job in this partition's hands. Its worker writes `task` and `settled`, the supervisor all else. */
+/** A job in this partition's hands. Its worker writes `task`, `settled` and `slot`, the supervisor all else. */
 export class Entry {
+  /** While it waits for a slot. */
   ask: Ask<Entry> | undefined = undefined;
   worker: Ref<WorkerMessage> | undefined = undefined;
   /** The body, once one was given to a thread. */
   task: BodyTask | undefined = undefined;
   /** The delivery that its worker has settled; another one came meanwhile when it is not `delivery`. */
   settled: Delivery | undefined = undefined;
+  /** It holds one of admission's slots, as a short one or not. */
+  slot = false;
+  short = false;
   cancelled = false;
-  /** To be handed back if it has not started. */
-  withdrawn = false;
+  /** It was handed back or has ended; a slot that was under way to it is returned. */
+  gone = false;
   crashes = 0;
 
   constructor(
@@ -37,6 +39,13 @@ export class Entry {
     readonly known: KnownJob,
     readonly lane: number,
   ) {}
+}
+
+/** Gives the slot back, once; `durationMs` is what admission learns from, `Infinity` when nothing was measured. */
+export function slotOf(entry: Entry, durationMs: number, ran: boolean): AdmissionMessage {
+  entry.slot = false;
+  const alone = entry.delivery.suspect?.alone === true;
+  return { t: "done", type: entry.known.type, short: entry.short, alone, durationMs, ran };
 }
 
 /** A running job as `info` shows it. */
@@ -75,15 +84,16 @@ export interface WorkerSupervisorState {
   stopping: boolean;
 }
 
-type Effect =
+export type WorkerSupervisorEffect =
   /** Its worker crashed, and so did the one that was to book that: the job itself is put aside, not tried for ever. */
   | { readonly t: "bury"; readonly entry: Entry; readonly error: Error }
   | { readonly t: "release"; readonly delivery: Delivery }
   | { readonly t: "waiting"; readonly delivery: Delivery; readonly size: number }
   | { readonly t: "rescued"; readonly delivery: Delivery; readonly reason: string };
 
-type SupervisorOut = Out<WorkerSupervisorMessage, Effect>;
+type SupervisorOut = Out<WorkerSupervisorMessage, WorkerSupervisorEffect>;
 const GO: WorkerMessage = { t: "go" };
+const WITHDRAW: WorkerMessage = { t: "withdraw" };
 
 export function stepWorkerSupervisor(
   s: WorkerSupervisorState,
@@ -102,8 +112,6 @@ export function stepWorkerSupervisor(
       return again(s, m.entry, m.rescued, out);
     case "waiting":
       return out.effect({ t: "waiting", delivery: m.entry.delivery, size: m.size });
-    case "withdrawn":
-      return withdrawn(s, m.entries, out);
     case "withdraw":
       return withdraw(s, m.lane, out);
     case "cancel":
@@ -154,37 +162,22 @@ function ask(s: WorkerSupervisorState, entry: Entry, front: boolean, out: Superv
   out.cast(s.services.admission, asked as unknown as AdmissionMessage);
 }
 
-/** A slot is there. One that was taken back while the answer was under way returns it unused. */
+/** A slot is there. A job that was taken back while the answer was under way returns it unused. */
 function granted(s: WorkerSupervisorState, entry: Entry, short: boolean, out: SupervisorOut): void {
-  if (!entry.withdrawn || entry.cancelled)
-    return start(s, entry, { short, slot: true, crash: undefined }, out);
-  const alone = entry.delivery.suspect?.alone === true;
-  const { type } = entry.known;
-  out.cast(s.services.admission, {
-    t: "done",
-    type,
-    short,
-    alone,
-    durationMs: 0,
-    ran: false,
-  } satisfies AdmissionMessage);
-  giveBack(s, entry, out);
+  entry.short = short;
+  entry.slot = true;
+  if (entry.gone || entry.worker !== undefined) out.cast(s.services.admission, slotOf(entry, 0, false));
+  else start(s, entry, undefined, out);
 }
 
-interface Start {
-  readonly short: boolean;
-  readonly slot: boolean;
-  readonly crash: Error | undefined;
-}
-
-function start(s: WorkerSupervisorState, entry: Entry, how: Start, out: SupervisorOut): void {
+function start(
+  s: WorkerSupervisorState,
+  entry: Entry,
+  aftermath: Aftermath | undefined,
+  out: SupervisorOut,
+): void {
   entry.ask = undefined;
-  const aftermath = how.crash === undefined ? undefined : { error: how.crash, task: entry.task };
-  const ref = out.spawn(
-    worker,
-    new WorkerState(entry, s.home, how.short, how.slot, aftermath),
-    s.spawnOptions,
-  );
+  const ref = out.spawn(worker, new WorkerState(entry, s.home, aftermath), s.spawnOptions);
   entry.worker = ref;
   s.byPid.set(ref.pid, entry);
   out.cast(ref, GO);
@@ -199,7 +192,8 @@ function exited(s: WorkerSupervisorState, pid: number, reason: ExitReason, out: 
   if (entry === undefined || entry.worker?.pid !== pid) return;
   entry.worker = undefined;
   if (reason.kind === "crash" && entry.crashes++ === 0)
-    return start(s, entry, { short: false, slot: false, crash: reason.error }, out);
+    return start(s, entry, { error: reason.error, task: entry.task }, out);
+  if (entry.slot) out.cast(s.services.admission, slotOf(entry, Number.POSITIVE_INFINITY, true));
   if (reason.kind === "crash") return out.effect({ t: "bury", entry, error: reason.error });
   if (reason.kind === "killed") return giveBack(s, entry, out);
   if (entry.settled !== entry.delivery) return ask(s, entry, true, out);
@@ -207,6 +201,7 @@ function exited(s: WorkerSupervisorState, pid: number, reason: ExitReason, out: 
 }
 
 function ended(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
+  entry.gone = true;
   s.entries.delete(entry.delivery.envelope.id);
   if (s.entries.size === 0) idle(s, out);
 }
@@ -223,37 +218,35 @@ function again(
   out: SupervisorOut,
 ): void {
   entry.worker = undefined;
+  entry.task = undefined;
   if (rescued !== undefined) out.effect({ t: "rescued", delivery: entry.delivery, reason: rescued });
   if (s.stopping) return giveBack(s, entry, out);
   ask(s, entry, true, out);
-}
-
-function withdrawn(s: WorkerSupervisorState, entries: readonly Entry[], out: SupervisorOut): void {
-  for (const entry of entries) {
-    if (entry.cancelled) start(s, entry, { short: false, slot: false, crash: undefined }, out);
-    else giveBack(s, entry, out);
-  }
 }
 
 function giveBack(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
   const { executionKey, id } = entry.delivery.envelope;
   if (executionKey !== undefined) out.cast(s.home.coordinator, { t: "release", key: executionKey, id });
   out.effect({ t: "release", delivery: entry.delivery });
-  s.entries.delete(id);
-  if (s.entries.size === 0) idle(s, out);
+  ended(s, entry, out);
 }
 
+/** What waits for a slot goes back at once; a worker gives its job back if the body has not started. */
 function withdraw(s: WorkerSupervisorState, lane: number | "all", out: SupervisorOut): void {
-  const lanes = new Set<number>();
   for (const entry of s.entries.values()) {
     if (lane !== "all" && entry.lane !== lane) continue;
-    entry.withdrawn = true;
-    if (entry.worker !== undefined) out.cast(entry.worker, { t: "withdraw" });
-    else lanes.add(entry.lane);
+    if (entry.worker !== undefined) out.cast(entry.worker, WITHDRAW);
+    else {
+      takeOut(s, entry, out);
+      giveBack(s, entry, out);
+    }
   }
-  const to = s.home.supervisor as Ref<AdmissionAnswer<Entry>>;
-  for (const one of lanes)
-    out.cast(s.services.admission, { t: "withdrawLane", lane: one, to } as unknown as AdmissionMessage);
+}
+
+function takeOut(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
+  if (entry.ask === undefined) return;
+  out.cast(s.services.admission, { t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
+  entry.ask = undefined;
 }
 
 function cancel(
@@ -265,10 +258,10 @@ function cancel(
   const entry = s.entries.get(id);
   if (entry === undefined) return out.reply(from, undefined);
   entry.cancelled = true;
-  if (entry.worker !== undefined) out.cast(entry.worker, { t: "abort", reason: "cancel" });
-  else if (entry.ask !== undefined)
-    out.cast(s.services.admission, { t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
   out.reply(from, entry.worker === undefined ? "queued" : "running");
+  if (entry.worker !== undefined) return out.cast(entry.worker, { t: "abort", reason: "cancel" });
+  takeOut(s, entry, out);
+  start(s, entry, undefined, out);
 }
 
 function abortAll(s: WorkerSupervisorState, out: SupervisorOut): void {
@@ -289,36 +282,6 @@ function jobRef(entry: Entry): JobRef {
   return { id, job, partition, queue, attempt, startedAt: entry.task?.startedAt ?? 0 };
 }
 
-function carryOut(effect: Effect, s: WorkerSupervisorState): void {
-  const { broker, events } = s.services;
-  if (effect.t === "bury") return buryCrashed(effect.entry, effect.error, s);
-  const fields = () => jobFields(effect.delivery.envelope);
-  if (effect.t === "release") broker.release(effect.delivery);
-  else if (effect.t === "waiting") events.emit("job.waiting", { ...fields(), size: effect.size });
-  else events.emit("job.rescued", { ...fields(), reason: effect.reason });
-}
-
-function buryCrashed(entry: Entry, error: Error, s: WorkerSupervisorState): void {
-  const { broker, clock, events, results, logger } = s.services;
-  const { envelope } = entry.delivery;
-  const failure = verdict("crash", error.name, `its worker crashed twice: ${error.message}`, true);
-  const record = { reason: "failed", error: failure, buriedAt: clock.now() } as const;
-  if (envelope.executionKey !== undefined)
-    s.home.coordinator.cast({ t: "release", key: envelope.executionKey, id: envelope.id });
-  broker
-    .bury(entry.delivery, envelope, record)
-    .then(() => {
-      results.ended(envelope.partition, envelope.id, { kind: "buried", record });
-      events.emit("job.buried", {
-        ...jobFields(envelope),
-        reason: record.reason,
-        error: new JobFailed(envelope.id, failure),
-      });
-    })
-    .catch((refused) => logger.error(`job ${envelope.id} could not be buried`, refused))
-    .then(() => s.home.supervisor.cast({ t: "buried", entry }));
-}
-
 export interface WorkerSupervisorArgs {
   readonly partition: string;
   readonly services: NodeServices;
@@ -328,13 +291,13 @@ export interface WorkerSupervisorArgs {
 export const workerSupervisor: Behaviour<
   WorkerSupervisorState,
   WorkerSupervisorMessage,
-  Effect,
+  WorkerSupervisorEffect,
   WorkerSupervisorArgs
 > = {
   kind: "worker-supervisor",
   init: ({ partition, services, coordinatorName }, self) => {
     const coordinator = self.kernel.whereis(coordinatorName) as Ref<CoordinatorMessage>;
-    return {
+    const state: WorkerSupervisorState = {
       partition,
       services,
       home: { services, coordinator, supervisor: self.ref },
@@ -344,9 +307,12 @@ export const workerSupervisor: Behaviour<
       idle: [],
       stopping: false,
     };
+    // after an orderly end there are no entries left
+    self.kernel.onExit(self.ref, () => abandon(state));
+    return state;
   },
   step: stepWorkerSupervisor,
-  interpret: carryOut,
+  interpret: carryOutSupervisor,
   exited: (child, reason) => ({ t: "exited", pid: child.pid, reason }),
   shutdown: () => ({ t: "shutdown" }),
   describe: (s) => ({ jobs: s.entries.size }),

@@ -14,7 +14,7 @@ import type { CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
 import { afterFailure, decide, type Plan, verdict, type Wanted } from "./settlement.ts";
 import { carryOut, type WorkerEffect } from "./worker-effects.ts";
-import type { Entry, WorkerSupervisorMessage } from "./worker-supervisor.ts";
+import { type Entry, slotOf, type WorkerSupervisorMessage } from "./worker-supervisor.ts";
 
 export type WorkerMessage =
   | TaskMessage
@@ -53,8 +53,6 @@ export interface WorkerHome {
 export class WorkerState {
   phase: "new" | "before" | "marking" | "running" | "settling" = "new";
   wanted: Wanted;
-  /** Whether the slot has been given back. */
-  slotReturned: boolean;
   /** What beforeRun answered, one for each callback object. */
   states: readonly unknown[] = NO_STATES;
   /** Its own address; set when it starts. */
@@ -63,13 +61,9 @@ export class WorkerState {
   constructor(
     readonly entry: Entry,
     readonly home: WorkerHome,
-    readonly short: boolean,
-    /** Whether it holds a slot of admission's; one that only settles has none. */
-    slot: boolean,
     readonly aftermath: Aftermath | undefined,
   ) {
     this.wanted = entry.cancelled ? "cancel" : undefined;
-    this.slotReturned = !slot;
   }
 
   get services(): NodeServices {
@@ -135,7 +129,8 @@ function go(s: WorkerState, now: number, out: WorkerOut): void {
 
 /** The crash of the worker before this one counts as a failed attempt, once the body it left behind has ended. */
 function takeOver(s: WorkerState, aftermath: Aftermath, now: number, out: WorkerOut): void {
-  if (aftermath.task === undefined) return settle(s, afterCrash(s, aftermath.error, now), out);
+  if (aftermath.task === undefined || aftermath.task.hasEnded)
+    return settle(s, afterCrash(s, aftermath.error, now), out);
   s.phase = "running";
   aftermath.task.owner = s.self;
   out.effect({ t: "abort", reason: "shutdown" });
@@ -197,18 +192,7 @@ function caseOf(s: WorkerState, now: number) {
 }
 
 function returnSlot(s: WorkerState, durationMs: number, out: WorkerOut): void {
-  if (s.slotReturned) return;
-  s.slotReturned = true;
-  const alone = s.entry.delivery.suspect?.alone === true;
-  const type = s.entry.known.type;
-  out.cast(s.services.admission, {
-    t: "done",
-    type,
-    short: s.short,
-    alone,
-    durationMs,
-    ran: true,
-  } satisfies AdmissionMessage);
+  if (s.entry.slot) out.cast(s.services.admission, slotOf(s.entry, durationMs, true));
 }
 
 /** Keys first, then the broker: a crash between the two repeats a job and never leaks a key. */

@@ -61,7 +61,7 @@ export function makeNode(parts: NodeParts): Node {
   const catalogue = new Catalogue(options.retryLevels);
   for (const { definition, url } of jobs)
     catalogue.add(definition, pool.register({ name: definition.name, url }));
-  let lanes = 0;
+  const lanes = new Map<string, number>();
   const services: MutableServices = {
     node,
     clock,
@@ -75,7 +75,13 @@ export function makeNode(parts: NodeParts): Node {
     logger,
     graceMs: options.graceMs,
     runsJobs: jobs.length > 0,
-    nextLane: () => lanes++,
+    laneOf: ({ partition, queue }) => {
+      const name = `${partition}.${queue}`;
+      const lane = lanes.get(name) ?? lanes.size;
+      lanes.set(name, lane);
+      return lane;
+    },
+    stopping: false,
   };
   const kernel = new Kernel({ clock, exited: (notice) => exited(notice, services) });
   return { kernel, services, commands: new Map(), wanted: new Map(), wedged: [] };

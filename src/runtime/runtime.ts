@@ -15,7 +15,7 @@ import type { InputOf, JobDefinition, ResultOf } from "../jobs/definition.ts";
 import { type Duration, toMs } from "../jobs/duration.ts";
 import { newId } from "../jobs/ids.ts";
 import { systemClock } from "../kernel/clock.ts";
-import type { Clock, Ref } from "../kernel/types.ts";
+import type { Clock, KernelApi, Ref } from "../kernel/types.ts";
 import { makePool } from "../threads/pool.ts";
 import type { ThreadPool } from "../threads/types.ts";
 import { cancelJob } from "./cancel.ts";
@@ -119,6 +119,11 @@ export class Runtime {
     if (this.#stopped === undefined) this.#sweep();
   }
 
+  /** @internal The actors themselves, for tests. */
+  get kernel(): KernelApi {
+    return this.#node.kernel;
+  }
+
   /** This node's name. */
   get name(): string {
     return this.#options.node;
@@ -203,6 +208,7 @@ export class Runtime {
   async #stop(): Promise<Stopped> {
     const { kernel, services, wedged } = this.#node;
     this.#cancelSweep();
+    services.stopping = true;
     if (this.#root !== undefined) await kernel.stop(this.#root, MAX_STOP_MS);
     services.results.close();
     services.events.close();

@@ -1,0 +1,74 @@
+/**
+ * What a worker supervisor does to the world: hands back, puts aside what crashed it, lets go of all when it is gone.
+ *
+ * Owns no state of its own. After `abandon` every job of the supervisor is settled or the broker's again, its slot
+ * and its key are free, and none of that before its body is known to have ended.
+ */
+import { JobFailed } from "../jobs/errors.ts";
+import type { AdmissionMessage } from "./admission.ts";
+import { jobFields } from "./callbacks.ts";
+import { verdict } from "./settlement.ts";
+import {
+  type Entry,
+  slotOf,
+  type WorkerSupervisorEffect,
+  type WorkerSupervisorState,
+} from "./worker-supervisor.ts";
+
+export function carryOutSupervisor(effect: WorkerSupervisorEffect, s: WorkerSupervisorState): void {
+  const { broker, events } = s.services;
+  if (effect.t === "bury") return buryCrashed(effect.entry, effect.error, s);
+  const fields = () => jobFields(effect.delivery.envelope);
+  if (effect.t === "release") broker.release(effect.delivery);
+  else if (effect.t === "waiting") events.emit("job.waiting", { ...fields(), size: effect.size });
+  else events.emit("job.rescued", { ...fields(), reason: effect.reason });
+}
+
+function buryCrashed(entry: Entry, error: Error, s: WorkerSupervisorState): void {
+  const { broker, clock, events, results, logger } = s.services;
+  const { envelope } = entry.delivery;
+  const failure = verdict("crash", error.name, `its worker crashed twice: ${error.message}`, true);
+  const record = { reason: "failed", error: failure, buriedAt: clock.now() } as const;
+  releaseKey(entry, s);
+  broker
+    .bury(entry.delivery, envelope, record)
+    .then(() => {
+      results.ended(envelope.partition, envelope.id, { kind: "buried", record });
+      events.emit("job.buried", {
+        ...jobFields(envelope),
+        reason: record.reason,
+        error: new JobFailed(envelope.id, failure),
+      });
+    })
+    .catch((refused) => logger.error(`job ${envelope.id} could not be buried`, refused))
+    .then(() => s.home.supervisor.cast({ t: "buried", entry }));
+}
+
+function releaseKey({ delivery }: Entry, s: WorkerSupervisorState): void {
+  const { executionKey, id } = delivery.envelope;
+  if (executionKey !== undefined) s.home.coordinator.cast({ t: "release", key: executionKey, id });
+}
+
+/** The supervisor is gone, killed or crashed, and its workers with it: bodies are ended, jobs go back as they came. */
+export function abandon(s: WorkerSupervisorState): void {
+  for (const entry of s.entries.values()) {
+    entry.gone = true;
+    if (entry.task === undefined) giveUp(entry, s);
+    else {
+      s.services.pool.abort(entry.task, "shutdown");
+      entry.task.orphan(() => giveUp(entry, s));
+    }
+  }
+  s.entries.clear();
+  for (const from of s.idle.splice(0)) from.answer(undefined);
+}
+
+function giveUp(entry: Entry, s: WorkerSupervisorState): void {
+  const { services } = s;
+  if (entry.ask !== undefined)
+    services.admission.cast({ t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
+  if (entry.slot) services.admission.cast(slotOf(entry, Number.POSITIVE_INFINITY, true));
+  if (entry.settled === entry.delivery) return; // its worker had come so far
+  releaseKey(entry, s);
+  services.broker.release(entry.delivery);
+}
