@@ -73,7 +73,7 @@ function sayHowToGoOn(options, ledger, run, screen) {
   const how =
     options.broker === "memory"
       ? "the rest was in memory, and is gone."
-      : `the rest is kept. Go on with: npm run demo -- --resume${dataOption(ledger)}`;
+      : `the rest is kept.\n  Go on with: npm run demo -- --resume${dataOption(ledger)}`;
   screen.print(`  Stopped. ${done}; ${how}`);
   // What is lost nobody can say before the rest has ended.
   const more = { lost: null, interrupted: true, remaining: run.total - run.ended.size };

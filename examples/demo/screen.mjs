@@ -1,7 +1,7 @@
 /**
  * What is seen while it runs: a bar on a terminal, a plain line every tenth elsewhere; notes above it.
  *
- * Owns the last line of the terminal. The bar is redrawn ten times a second at most, and gone when it is closed.
+ * Owns the last line of the terminal. The bar is redrawn ten times a second, and at the end stays where it is.
  */
 import { styleText } from "node:util";
 
@@ -56,12 +56,13 @@ export class Screen {
     );
   }
 
+  /** The bar stays as it is now. */
   end() {
     if (this.timer === undefined) return;
     clearInterval(this.timer);
+    this.#draw();
     this.timer = undefined;
-    this.#wipe();
-    this.stream.write("\x1b[?25h");
+    this.stream.write("\n\x1b[?25h");
   }
 
   #wipe() {
