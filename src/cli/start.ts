@@ -25,17 +25,18 @@ const FLUSH_MS = 250;
 
 export async function start(call: CommandCall): Promise<number> {
   const { terminal } = call;
-  const options = await startOptions(call);
   const alive = setInterval(() => {}, KEEP_ALIVE_MS);
   const signals = new Signals(terminal);
   try {
+    const options = await startOptions(call);
+    // A config file may take its time; nothing has been opened yet.
+    if (signals.seen) return 0;
     const log = commandLog(terminal);
     const runtime = await Runtime.start({ logger: log, ...options });
     log.begin();
     watch(runtime, terminal, call.flag("quiet"));
-    const gone = ended(runtime);
     await announce(runtime, options, terminal);
-    const signal = await Promise.race([signals.first, gone]);
+    const signal = await Promise.race([signals.first, runtime.ended.then(() => undefined)]);
     const stopped = await runtime.stop();
     return await farewell(runtime.name, signal, stopped, terminal);
   } finally {
@@ -47,7 +48,7 @@ export async function start(call: CommandCall): Promise<number> {
 /** SIGINT and SIGTERM, from before the start to the end. */
 class Signals {
   readonly first: Promise<Signal>;
-  #seen = false;
+  seen = false;
   #resolve: (signal: Signal) => void = () => {};
   readonly #terminal: Terminal;
 
@@ -60,8 +61,8 @@ class Signals {
   }
 
   readonly #on = (signal: Signal): void => {
-    const again = this.#seen;
-    this.#seen = true;
+    const again = this.seen;
+    this.seen = true;
     this.#terminal.line(
       again
         ? `${signal}: already stopping; running bodies get their time, then they are handed back`
@@ -82,15 +83,6 @@ function watch(runtime: Runtime, terminal: Terminal, quiet: boolean): void {
     const line = eventLine(event, quiet);
     if (line === undefined) return;
     terminal.line(line.style === undefined ? line.text : terminal.style(line.style, line.text));
-  });
-}
-
-/** Resolves when the root of the tree ends, whoever ended it. */
-function ended(runtime: Runtime): Promise<undefined> {
-  return new Promise((resolve) => {
-    runtime.on("actor.exited", ({ actor }) => {
-      if (actor === "runtime") resolve(undefined);
-    });
   });
 }
 

@@ -62,6 +62,9 @@ export class Runtime {
   /** This node only, plain values. */
   readonly node: NodeInfo;
   readonly system: System;
+  /** Resolves when the tree has ended, whoever ended it: `stop`, a store that was taken, a root that gave up. */
+  readonly ended: Promise<void>;
+  #end: () => void = () => {};
 
   /** Checks the options, loads the jobs, starts the tree. Rejects with a typed error, with nothing left running. */
   static async start(options: RuntimeOptions = {}): Promise<Runtime> {
@@ -73,6 +76,9 @@ export class Runtime {
     const { services, kernel } = node;
     this.#node = node;
     this.#options = options;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
     this.#enqueuer = new Enqueuer({
       node: options.node,
       catalogue: services.catalogue,
@@ -95,6 +101,7 @@ export class Runtime {
   /** @internal */
   async open(): Promise<void> {
     this.#root = await startTree(this.#node, this.#options, (error) => this.#fatal(error));
+    this.#node.kernel.onExit(this.#root, this.#end);
     this.#sweep();
     for (const [partition, queues] of Object.entries(this.#options.partitions))
       await this.partitions.start(partition, queues);

@@ -2,6 +2,7 @@
  * `spillway start`: a node in the foreground, and how it ends.
  */
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Place, type Running } from "./support.ts";
 
@@ -140,4 +141,44 @@ test("a body that hangs in a native call is named, and the process ends itself b
   // What had completed was on disk before the end; what hung is there to be run again.
   const ps = await place.run("ps", "--json");
   expect(JSON.parse(ps.stdout).partitions[0].queues[0]).toMatchObject({ ready: 1, buried: 0 });
+});
+
+test("a signal that comes while the config file is loaded starts nothing", async () => {
+  const place = new Place();
+  const pipe = place.pipe("pipe");
+  const read = `(await import("node:fs/promises")).readFile(${JSON.stringify(pipe)})`;
+  place.file("slow.mjs", `console.log("loading"); await ${read}; export default {};`);
+  const node = place.start("start", "--config", "slow.mjs");
+  await node.line("loading");
+  node.kill("SIGINT");
+  await node.line("SIGINT: stopping");
+  writeFileSync(pipe, "");
+  expect(await node.ended).toMatchObject({ code: 0, stdout: "loading\nSIGINT: stopping\n" });
+});
+
+test("a node whose folder was taken ends by itself, says why, and exits with 1", async () => {
+  const place = new Place();
+  const node = place.start("start");
+  await node.line("partition default running");
+  writeFileSync(join(place.folder, "spillway/holder.json"), '{"pid":1,"host":"elsewhere","node":"thief"}');
+  const { code, stdout, stderr } = await node.ended;
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/broker\.lost .*no longer this process's/);
+  expect(stderr).toContain("the node ended by itself");
+});
+
+test("a reader of its lines that goes away does not stop the node", async () => {
+  const place = new Place();
+  place.job("noop", "() => {}");
+  await place.run("enqueue", "noop", "--declare");
+  const hook = 'callbacks: { afterRun() { process.stderr.write("ran\\n"); } }';
+  place.file(
+    "hook.mjs",
+    `export default { jobs: "jobs", partitions: { default: { default: 0 } }, ${hook} };`,
+  );
+  const node = place.start("start", "--config", "hook.mjs");
+  await node.line("partition default");
+  node.child.stdout?.destroy();
+  node.kill("SIGTERM");
+  expect((await node.ended).code).toBe(0);
 });
