@@ -59,7 +59,6 @@ export class Pool implements ThreadPool, Watched {
       return;
     }
     if (this.#registry.use(task.type)) this.#crew.warmSpares(task.type);
-    this.#watch.arm();
     if (this.#pending.length > 0 || !this.#place(task)) this.#pending.push(task);
   }
 
@@ -142,8 +141,11 @@ export class Pool implements ThreadPool, Watched {
       least = burden;
       best = thread;
     }
-    best?.push(task);
-    return best !== undefined;
+    if (best === undefined) return false;
+    // Here and not in give: what waited for a thread may come long after the watch has fallen asleep.
+    this.#watch.arm();
+    best.push(task);
+    return true;
   }
 
   #onUnstarted(tasks: readonly Task[]): void {

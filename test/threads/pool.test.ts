@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { broken, completed, failed, startPool, TestPool } from "./support.ts";
 
 function folder(): string {
@@ -189,6 +189,17 @@ test("100 kills in batches: the culprit is named each time, nothing is lost or r
   while (pool.pool.threads.length < 4) await pool.event("thread.started");
   expect(pool.events.filter((event) => event.type === "thread.ended").length).toBe(100);
 }, 180_000);
+
+test("a job that waited long for its first thread has its time limit kept", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  const pool = new TestPool();
+  const given = pool.give(pool.type("hangs"), { way: "loop" }, { maxExecutionTimeMs: 50 });
+  vi.advanceTimersByTime(60_000);
+  vi.useRealTimers();
+  await pool.pool.start();
+  expect(await given.outcome).toEqual(failed({ kind: "timeout" }));
+  await pool.pool.stop();
+});
 
 test("jobs given before the start, and more than all threads can hold, run", async () => {
   const pool = new TestPool({ threads: 2 });
