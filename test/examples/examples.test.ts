@@ -19,7 +19,7 @@ function folder(): string {
 
 /** A binary PPM whose pixels all have this colour. */
 function picture(width: number, height: number, colour: readonly number[]): Buffer<ArrayBuffer> {
-  const pixels = Buffer.from(Array.from({ length: width * height }, () => colour).flat());
+  const pixels = Buffer.alloc(width * height * 3, Buffer.from(colour));
   return Buffer.concat([Buffer.from(`P6 ${width} ${height} 255\n`), pixels]);
 }
 
