@@ -134,20 +134,25 @@ export class Run {
     }
   }
 
-  /** Until all have ended and the broker is empty; one that is empty too early has lost something. */
+  /** Until all have ended and the broker is empty; one that stays empty before that has lost something. */
   async #untilEnded() {
     for (let empty = 0; empty < 2 && this.#stopping === undefined; ) {
-      if (this.ended.size < this.total) await this.#moment();
-      empty = (await this.#isEmpty()) ? empty + (this.ended.size < this.total ? 1 : 2) : 0;
+      const all = this.ended.size === this.total;
+      if (!all) await this.#moment(LOOK_MS);
+      if (!(await this.#isEmpty())) {
+        empty = 0;
+        // One that ran again after a kill may still be at it.
+        if (all) await this.#moment(LOOK_MS / 20);
+      } else empty += all ? 2 : 1;
     }
   }
 
-  /** A job's end, a stop, or a second. */
-  async #moment() {
+  /** Until everything has ended, somebody wants a stop, or this time is over. */
+  async #moment(ms) {
     let timer;
     await new Promise((resolve) => {
       this.#wake = resolve;
-      timer = setTimeout(resolve, LOOK_MS);
+      timer = setTimeout(resolve, ms);
     });
     clearTimeout(timer);
   }

@@ -6,8 +6,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { start } from "../examples/process.ts";
+
+// Whole processes, several a test: on a machine that others load they take their time.
+vi.setConfig({ testTimeout: 180_000 });
 
 const DEMO = "examples/demo/demo.mjs";
 const FILES = 300;

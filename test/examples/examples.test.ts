@@ -5,8 +5,11 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { ROOT, type Started, startIn } from "./process.ts";
+
+// Whole processes, several a test: on a machine that others load they take their time.
+vi.setConfig({ testTimeout: 180_000 });
 
 const FIRST = join(ROOT, "examples/first-job/service.mjs");
 const SERVICE = join(ROOT, "examples/service/server.mjs");
