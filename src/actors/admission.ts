@@ -32,8 +32,10 @@ export interface Ask<E = unknown> {
   readonly ahead: boolean;
   /** Must run with nothing beside it in the process (a suspect). */
   readonly alone: boolean;
-  /** Goes before what waits (it had a place and gave it back). */
-  readonly front: boolean;
+  /** Grows with each job of its supervisor: where it stands in its queue. */
+  readonly place: number;
+  /** It had a slot and gave it up: it goes back to its place. */
+  readonly again: boolean;
 }
 
 export interface Done {
@@ -148,7 +150,7 @@ export function stepAdmission<E>(
 }
 
 function ask<E>(s: AdmissionState<E>, m: Ask<E>, out: Out<AdmissionMessage<E>, never>): void {
-  s.accepted++;
+  if (!m.again) s.accepted++;
   if (m.alone) {
     s.suspects.push(m);
     if (!s.draining && !s.exclusive) {
@@ -158,7 +160,7 @@ function ask<E>(s: AdmissionState<E>, m: Ask<E>, out: Out<AdmissionMessage<E>, n
     return admit(s, out);
   }
   if (s.lanes.size === 0 && admissible(s, m)) return start(s, m, out);
-  if (m.front) s.lanes.unshift(m.lane, m);
+  if (m.again) s.lanes.putBack(m.lane, m);
   else s.lanes.push(m.lane, m);
   if (s.announceWaiting()) out.cast(m.to, { t: "waiting", entry: m.entry, size: s.lanes.size });
   admit(s, out);

@@ -21,8 +21,6 @@ export class BodyTask implements Task {
   readonly attempt: number;
   readonly argsText: string;
   readonly maxExecutionTimeMs: number;
-  /** Known to be short: may stand behind other short ones in a thread, never behind one that is not. */
-  readonly short: boolean;
   owner: Ref<TaskMessage>;
   /** 0 until a look at the thread has seen it run. */
   threadId = 0;
@@ -33,7 +31,7 @@ export class BodyTask implements Task {
   readonly #envelope: Envelope;
   readonly #events: EventHub;
 
-  constructor(envelope: Envelope, type: number, short: boolean, owner: Ref<TaskMessage>, events: EventHub) {
+  constructor(envelope: Envelope, type: number, owner: Ref<TaskMessage>, events: EventHub) {
     this.type = type;
     this.id = envelope.id;
     this.partition = envelope.partition;
@@ -41,7 +39,6 @@ export class BodyTask implements Task {
     this.attempt = envelope.attempt;
     this.argsText = envelope.argsText;
     this.maxExecutionTimeMs = envelope.maxExecutionTimeMs;
-    this.short = short;
     this.owner = owner;
     this.#envelope = envelope;
     this.#events = events;

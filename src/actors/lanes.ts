@@ -7,8 +7,13 @@
  * the next partition's job by one job a slot. Pure data; admission.ts decides when something leaves.
  */
 
+/** What waits knows its place in its queue, so that it can come back to it. */
+export interface Placed {
+  readonly place: number;
+}
+
 /** One queue of one partition. `weight` is its share within the partition. */
-export class Lane<T> {
+export class Lane<T extends Placed> {
   readonly id: number;
   readonly partition: string;
   readonly queue: string;
@@ -33,10 +38,13 @@ export class Lane<T> {
     this.#items.push(item);
   }
 
-  /** Back to the front, in front of what waits. */
-  unshift(item: T): void {
-    if (this.#head > 0) this.#items[--this.#head] = item;
-    else this.#items.unshift(item);
+  /** Back to its old place: in front of what came after it. Looks at what has come back before it, no further. */
+  putBack(item: T): void {
+    let at = this.#head;
+    for (let next = this.#items[at]; next !== undefined && next.place < item.place; next = this.#items[at])
+      at++;
+    if (at === this.#head && at > 0) this.#items[--this.#head] = item;
+    else this.#items.splice(at, 0, item);
   }
 
   peek(): T | undefined {
@@ -62,7 +70,7 @@ export class Lane<T> {
   }
 }
 
-interface Turn<T> {
+interface Turn<T extends Placed> {
   readonly partition: string;
   /** Lanes with something in them, the one whose turn it is first. */
   readonly lanes: Lane<T>[];
@@ -70,7 +78,7 @@ interface Turn<T> {
 
 const MAX_WEIGHT = 16;
 
-export class Lanes<T> {
+export class Lanes<T extends Placed> {
   readonly #lanes: (Lane<T> | undefined)[] = [];
   readonly #turns = new Map<string, Turn<T>>();
   readonly #ring: Turn<T>[] = [];
@@ -93,20 +101,21 @@ export class Lanes<T> {
   }
 
   push(id: number, item: T): void {
-    this.#add(id, item, false);
+    this.#entered(id).push(item);
+    this.#size++;
   }
 
-  unshift(id: number, item: T): void {
-    this.#add(id, item, true);
+  /** As `push`, for what has given its place up. */
+  putBack(id: number, item: T): void {
+    this.#entered(id).putBack(item);
+    this.#size++;
   }
 
-  #add(id: number, item: T, front: boolean): void {
+  #entered(id: number): Lane<T> {
     const lane = this.#lanes[id];
     if (lane === undefined) throw new Error(`lane ${id} is not open`);
     if (lane.size === 0) this.#enter(lane);
-    if (front) lane.unshift(item);
-    else lane.push(item);
-    this.#size++;
+    return lane;
   }
 
   #enter(lane: Lane<T>): void {

@@ -38,6 +38,8 @@ export class Entry {
     public delivery: Delivery,
     readonly known: KnownJob,
     readonly lane: number,
+    /** Where it stands among the jobs of this supervisor. */
+    readonly place: number,
   ) {}
 }
 
@@ -81,6 +83,7 @@ export interface WorkerSupervisorState {
   readonly entries: Map<string, Entry>;
   readonly byPid: Map<number, Entry>;
   readonly idle: From<void>[];
+  places: number;
   stopping: boolean;
 }
 
@@ -138,12 +141,12 @@ function run(s: WorkerSupervisorState, m: WorkerSupervisorMessage & { t: "run" }
     there.delivery = m.delivery; // adopted: the body that runs settles the newer delivery, the older is void
     return;
   }
-  const entry = new Entry(m.delivery, m.known, m.lane);
+  const entry = new Entry(m.delivery, m.known, m.lane, ++s.places);
   s.entries.set(envelope.id, entry);
   ask(s, entry, false, out);
 }
 
-function ask(s: WorkerSupervisorState, entry: Entry, front: boolean, out: SupervisorOut): void {
+function ask(s: WorkerSupervisorState, entry: Entry, again: boolean, out: SupervisorOut): void {
   const { suspect } = entry.delivery;
   const ahead = suspect === undefined && !s.services.callbacks.has("beforeRun");
   const { lane, known } = entry;
@@ -156,7 +159,8 @@ function ask(s: WorkerSupervisorState, entry: Entry, front: boolean, out: Superv
     type: known.type,
     ahead,
     alone,
-    front,
+    place: entry.place,
+    again,
   };
   entry.ask = asked;
   out.cast(s.services.admission, asked as unknown as AdmissionMessage);
@@ -305,6 +309,7 @@ export const workerSupervisor: Behaviour<
       entries: new Map(),
       byPid: new Map(),
       idle: [],
+      places: 0,
       stopping: false,
     };
     // after an orderly end there are no entries left

@@ -272,6 +272,10 @@ function relations(options: CheckedOptions, problems: string[]): void {
       if (problem !== undefined) problems.push(`partitions.${partition}: "${queue}": ${problem}`);
     }
   }
+  if (options.watermark > options.threads)
+    problems.push(
+      `watermark is ${options.watermark}, but ${options.threads} threads run one body each; raise threads, or leave watermark out`,
+    );
   if (options.graceMs.shutdown > options.shutdownTimeoutMs + 60_000)
     problems.push(
       "grace.shutdown is longer than shutdownTimeout by over a minute: a stop would seem to hang",

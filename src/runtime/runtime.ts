@@ -277,7 +277,16 @@ function nodeName(): string {
 function poolOf(options: CheckedOptions): ThreadPool {
   const { threads, spares, graceMs, captureStack, maxWedged, resourceLimits, resultLimitBytes } = options;
   const limits = resourceLimits === undefined ? {} : { resourceLimits };
-  return makePool({ threads, spares, graceMs, captureStack, maxWedged, resultLimitBytes, ...limits });
+  return makePool({
+    threads,
+    spares,
+    graceMs,
+    captureStack,
+    maxWedged,
+    resultLimitBytes,
+    giveBack: true,
+    ...limits,
+  });
 }
 
 export type { JobRef, NodeAnswer };

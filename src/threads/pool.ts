@@ -122,10 +122,12 @@ export class Pool implements ThreadPool, Watched {
     if (!dies) thread.ladder.start();
   }
 
-  /** Moves what waits behind a long body, if a thread has no such body. */
+  /** Moves what waits behind a long body to a thread without one; else it stays, or goes back to who gave it. */
   relieve(thread: Thread): void {
     const freer = this.#crew.active.some((other) => other !== thread && other.burden() < 2 * MOST_OPEN);
     if (freer) this.#onUnstarted(thread.ring.revokeAll());
+    else if (this.#options.giveBack === true)
+      for (const task of thread.ring.revokeAll()) endLater(task, { kind: "returned" });
   }
 
   looked(): void {

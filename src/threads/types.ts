@@ -53,7 +53,7 @@ export type Outcome =
     }
   /** Its thread ended for another body's sake; run it again at once, no attempt spent. */
   | { readonly kind: "rescued"; readonly reason: string }
-  /** It had not started and was taken back (`revoke`, a freer thread elsewhere, a stop). */
+  /** It had not started: taken back by `revoke` or a stop, or given back (`giveBack`). */
   | { readonly kind: "returned" };
 
 export interface PoolOptions {
@@ -64,6 +64,11 @@ export interface PoolOptions {
   /** From the signal to the kill. */
   readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
   readonly captureStack: boolean;
+  /**
+   * Whether what stands behind a long body, with no thread to move to, goes back with the outcome `returned`: for an
+   * owner that hands tasks ahead and wants to decide anew who is next. Default false: it stays where it is.
+   */
+  readonly giveBack?: boolean;
   /** Threads that may be wedged before `onWedgedLimit`. */
   readonly maxWedged: number;
   readonly resourceLimits?: {

@@ -17,14 +17,16 @@ interface AskOptions {
   lane?: number;
   ahead?: boolean;
   alone?: boolean;
-  front?: boolean;
+  again?: boolean;
 }
+
+let places = 0;
 
 function ask(
   entry: string,
-  { type = 0, lane = 0, ahead = false, alone = false, front = false }: AskOptions = {},
+  { type = 0, lane = 0, ahead = false, alone = false, again = false }: AskOptions = {},
 ): Ask<string> {
-  return { t: "ask", lane, to, entry, type, ahead, alone, front };
+  return { t: "ask", lane, to, entry, type, ahead, alone, place: ++places, again };
 }
 
 class Bench {
@@ -180,6 +182,16 @@ test("a job that was taken back is gone from the queue, and the next one starts 
   expect(bench.step({ t: "withdraw", ask: waiting })).toEqual([]);
   expect(bench.counts).toMatchObject({ running: 1, waiting: 1 });
   expect(bench.done()).toEqual(["c"]);
+});
+
+test("a job that gave its slot up goes back to its place, and is counted once", () => {
+  const bench = new Bench(1);
+  const [first, second, third] = ["first", "second", "third"].map((entry) => ask(entry));
+  bench.step(ask("running"));
+  for (const asked of [third, second, first]) if (asked) bench.step({ ...asked, again: true });
+  bench.step(ask("fourth"));
+  expect([1, 2, 3, 4].flatMap(() => bench.done())).toEqual(["first", "second", "third", "fourth"]);
+  expect(bench.counts?.accepted).toBe(2);
 });
 
 test("a slot that comes back unused admits the next, and teaches nothing of its type", () => {
