@@ -35,7 +35,7 @@ const GROUPS = 4;
 /** Ends when the last job has run; what is awaited all the time are enqueues, 256 of them or 4 groups. */
 async function throughput(bench: Bench, path: string): Promise<void> {
   const node = await DurableNode.start(path);
-  const raw = new RawPool(bench);
+  const raw = await RawPool.start(bench);
   const jobs = Math.ceil(bench.settings.count(100_000) / GROUP) * GROUP;
   const single = () =>
     measure(bench, node, jobs, () =>

@@ -27,7 +27,7 @@ export async function memorySuite(bench: Bench): Promise<void> {
     partitions: { [partition]: { default: 64 } },
     threads: THREADS,
   });
-  const raw = new RawPool(bench);
+  const raw = await RawPool.start(bench);
   const ours = async (jobs: number, inFlight: number): Promise<Sample> => {
     const before = runsOfOurs();
     let results = 0;

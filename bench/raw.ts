@@ -7,8 +7,9 @@
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { setEnvironmentData } from "node:worker_threads";
-import { Piscina } from "piscina";
+import type { Piscina } from "piscina";
 import { mainThreadUs } from "./machine.ts";
+import { loadPiscina } from "./package.ts";
 import { type Bench, callers, type Sample, timed } from "./runner.ts";
 
 /** Both sides of every row. */
@@ -41,15 +42,18 @@ export async function runsReach(count: number): Promise<void> {
 }
 
 export class RawPool {
-  readonly #pool = new Piscina({
-    filename: fileURLToPath(new URL("./raw/noop.cjs", import.meta.url)),
-    minThreads: THREADS,
-    maxThreads: THREADS,
-  });
+  readonly #pool: Piscina;
   readonly #bench: Bench;
 
-  constructor(bench: Bench) {
+  private constructor(pool: Piscina, bench: Bench) {
+    this.#pool = pool;
     this.#bench = bench;
+  }
+
+  static async start(bench: Bench): Promise<RawPool> {
+    const { Piscina } = await loadPiscina();
+    const filename = fileURLToPath(new URL("./raw/noop.cjs", import.meta.url));
+    return new RawPool(new Piscina({ filename, minThreads: THREADS, maxThreads: THREADS }), bench);
   }
 
   /** `run` per job, with so many in flight. */

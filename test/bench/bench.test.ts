@@ -27,7 +27,7 @@ interface Ended {
 
 function bench(...args: readonly string[]): Promise<Ended> {
   const env = { ...process.env, SPILLWAY_BENCH_SCALE: "0.01" };
-  const child = spawn(process.execPath, ["--import", "tsx", "bench/main.ts", ...args], { cwd: ROOT, env });
+  const child = spawn(process.execPath, ["bench/main.mjs", ...args], { cwd: ROOT, env });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
