@@ -47,7 +47,7 @@ export class Run {
     } catch (error) {
       if (!(error instanceof RuntimeStopped && this.#stopping)) throw error;
     } finally {
-      this.seconds = (performance.now() - startedAt) / 1000;
+      this.seconds = Math.round(performance.now() - startedAt) / 1000;
       if (this.#stopping === undefined) this.buried = await this.#listBuried();
       this.screen.end();
       await this.runtime.stop();

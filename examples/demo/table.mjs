@@ -71,7 +71,7 @@ export function jsonOf(run, seen, broker, more = {}) {
   const { bytes: _bytes, packed: _packed, ...counts } = seen;
   return JSON.stringify({
     ...counts,
-    seconds: Number(run.seconds.toFixed(3)),
+    seconds: run.seconds,
     jobsPerSecond: rateOf(run),
     broker,
     ...more,
