@@ -9,7 +9,7 @@ import type { KillReport } from "../jobs/failure.ts";
 import type { Ref } from "../kernel/types.ts";
 import type { LogLevel, Outcome, Task } from "../threads/types.ts";
 import { jobFields } from "./callbacks.ts";
-import type { EventHub } from "./events.ts";
+import type { NodeServices } from "./services.ts";
 
 export type TaskMessage = { readonly t: "outcome"; readonly outcome: Outcome };
 
@@ -21,6 +21,8 @@ export class BodyTask implements Task {
   readonly attempt: number;
   readonly argsText: string;
   readonly maxExecutionTimeMs: number;
+  /** False: nothing is put behind it while another thread can take it. */
+  readonly short: boolean;
   owner: Ref<TaskMessage>;
   /** 0 until a look at the thread has seen it run. */
   threadId = 0;
@@ -29,9 +31,15 @@ export class BodyTask implements Task {
   #outcome: Outcome | undefined;
   #orphaned: (() => void) | undefined;
   readonly #envelope: Envelope;
-  readonly #events: EventHub;
+  readonly #services: NodeServices;
 
-  constructor(envelope: Envelope, type: number, owner: Ref<TaskMessage>, events: EventHub) {
+  constructor(
+    envelope: Envelope,
+    type: number,
+    short: boolean,
+    owner: Ref<TaskMessage>,
+    services: NodeServices,
+  ) {
     this.type = type;
     this.id = envelope.id;
     this.partition = envelope.partition;
@@ -39,36 +47,41 @@ export class BodyTask implements Task {
     this.attempt = envelope.attempt;
     this.argsText = envelope.argsText;
     this.maxExecutionTimeMs = envelope.maxExecutionTimeMs;
+    this.short = short;
     this.owner = owner;
     this.#envelope = envelope;
-    this.#events = events;
+    this.#services = services;
   }
 
   started(threadId: number, at: number): void {
     this.threadId = threadId;
     this.startedAt = at;
-    if (this.#events.wants("job.started"))
-      this.#events.emit("job.started", { ...jobFields(this.#envelope), threadId });
+    if (this.#services.events.wants("job.started"))
+      this.#services.events.emit("job.started", { ...jobFields(this.#envelope), threadId });
   }
 
   progress(value: unknown): void {
-    if (this.#events.wants("job.progress"))
-      this.#events.emit("job.progress", { ...jobFields(this.#envelope), value });
+    if (this.#services.events.wants("job.progress"))
+      this.#services.events.emit("job.progress", { ...jobFields(this.#envelope), value });
   }
 
+  /** What a body prints goes to the host's logger, with its job's name; silence would look like a job that hangs. */
   log(level: LogLevel, text: string, data: unknown): void {
-    if (this.#events.wants("job.log"))
-      this.#events.emit("job.log", { ...jobFields(this.#envelope), level, text, data });
+    const { events, logger } = this.#services;
+    const line = `[${this.#envelope.job} ${this.id}] ${text}`;
+    if (data === undefined) logger[level](line);
+    else logger[level](line, data);
+    if (events.wants("job.log")) events.emit("job.log", { ...jobFields(this.#envelope), level, text, data });
   }
 
   wedged(report: KillReport): void {
     this.wedgedIn = report;
-    this.#events.emit("job.wedged", { ...jobFields(this.#envelope), report });
+    this.#services.events.emit("job.wedged", { ...jobFields(this.#envelope), report });
   }
 
   /** A body that started and ended between two looks was never announced: its start is told with its end. */
   ended(outcome: Outcome): void {
-    if (this.startedAt === 0 && this.#events.wants("job.started") && ran(outcome))
+    if (this.startedAt === 0 && this.#services.events.wants("job.started") && ran(outcome))
       this.started(this.threadId, 0);
     this.#outcome = outcome;
     this.owner.cast({ t: "outcome", outcome });

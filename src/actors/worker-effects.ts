@@ -24,7 +24,7 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
   const { services, entry } = s;
   switch (effect.t) {
     case "give":
-      entry.task = new BodyTask(entry.delivery.envelope, entry.known.type, s.self, services.events);
+      entry.task = new BodyTask(entry.delivery.envelope, entry.known.type, entry.short, s.self, services);
       return services.pool.give(entry.task);
     case "settle":
       return settle(effect.plan, s);

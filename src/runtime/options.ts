@@ -100,6 +100,12 @@ const object = (what: string) =>
   Schema.declare((value): value is object => typeof value === "object" && value !== null, { expected: what });
 const duration = Schema.Union([Schema.Number, Schema.String]);
 
+const ResourceLimits = Schema.Struct({
+  maxOldGenerationSizeMb: Schema.optionalKey(whole(8, 1_000_000)),
+  maxYoungGenerationSizeMb: Schema.optionalKey(whole(1, 100_000)),
+  stackSizeMb: Schema.optionalKey(whole(1, 1_000)),
+});
+
 const RuntimeSchema = Schema.Struct({
   broker: Schema.optionalKey(object("memory(), embedded({ path }) or rabbitmq({ url })")),
   jobs: Schema.optionalKey(Schema.Unknown),
@@ -120,13 +126,7 @@ const RuntimeSchema = Schema.Struct({
   ),
   captureStack: withDefault(Schema.Boolean, true),
   maxWedged: Schema.optionalKey(whole(0, 256)),
-  resourceLimits: Schema.optionalKey(
-    Schema.Struct({
-      maxOldGenerationSizeMb: Schema.optionalKey(whole(8, 1_000_000)),
-      maxYoungGenerationSizeMb: Schema.optionalKey(whole(1, 100_000)),
-      stackSizeMb: Schema.optionalKey(whole(1, 1_000)),
-    }),
-  ),
+  resourceLimits: Schema.optionalKey(ResourceLimits),
   retryLevels: withDefault(Schema.Array(Schema.Number), LEVELS_S),
   maxCrashes: withDefault(whole(1, 1_000), 3),
   payloadLimit: withDefault(whole(1, 16 * 1024 * 1024), KIB_256),
@@ -161,7 +161,11 @@ export interface OptionDefaults {
  * @throws InvalidOptions with every problem.
  */
 export function checkOptions(given: unknown, defaults: OptionDefaults): CheckedOptions {
-  const problems = unknownKeys(given, optionNames, "");
+  const problems = [
+    ...unknownKeys(given, optionNames, ""),
+    ...unknownKeys(field(given, "grace"), ["timeout", "cancel", "shutdown"], "grace."),
+    ...unknownKeys(field(given, "resourceLimits"), Object.keys(ResourceLimits.fields), "resourceLimits."),
+  ];
   const raw = structure(given, problems);
   if (raw === undefined) throw new InvalidOptions(problems);
   const threads = raw.threads ?? Math.max(2, availableParallelism());
@@ -204,6 +208,11 @@ function structure(given: unknown, problems: string[]): Raw | undefined {
 
 const lower = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 
+/** What was given for one option, as it came: the schema drops keys that it does not know. */
+function field(given: unknown, name: string): unknown {
+  return typeof given === "object" && given !== null ? (given as Record<string, unknown>)[name] : undefined;
+}
+
 function unknownKeys(given: unknown, known: readonly string[], prefix: string): string[] {
   if (typeof given !== "object" || given === null) return [];
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
@@ -226,7 +235,6 @@ function grace(value: Raw["grace"], problems: string[]): CheckedOptions["graceMs
     const all = ms("grace", value, problems);
     return { timeout: all, cancel: all, shutdown: all };
   }
-  problems.push(...unknownKeys(value, ["timeout", "cancel", "shutdown"], "grace."));
   const part = (name: "timeout" | "cancel" | "shutdown", byDefault: number) =>
     value[name] === undefined ? byDefault : ms(`grace.${name}`, value[name], problems);
   return { timeout: part("timeout", 0), cancel: part("cancel", 1_000), shutdown: part("shutdown", 1_000) };
