@@ -3,7 +3,7 @@
  *
  * Owns nothing. `docs/` says what each name means; `spillway/job` is the light part for job modules.
  */
-export type { Callbacks, CallbackJob } from "./actors/callbacks.ts";
+export type { CallbackJob, Callbacks } from "./actors/callbacks.ts";
 export { UnknownCommand } from "./actors/errors.ts";
 export { type EventType, eventTypes, type SpillwayEvent } from "./actors/events.ts";
 export type { Logger } from "./actors/services.ts";
@@ -18,9 +18,9 @@ export type { Failure, Frame, KillReport, KillStep } from "./jobs/failure.ts";
 export * from "./jobs/index.ts";
 export { SpillwayError } from "./kernel/errors.ts";
 export type { TreeNode } from "./kernel/types.ts";
-export * from "./runtime/errors.ts";
 export type { BrokerQueue, Buried } from "./runtime/control.ts";
 export type { EnqueueOptions } from "./runtime/enqueue.ts";
+export * from "./runtime/errors.ts";
 export type { Cancelled, JobHandle } from "./runtime/handle.ts";
 export type { RuntimeOptions } from "./runtime/options.ts";
 export { type ExecuteOptions, Runtime, type Stopped } from "./runtime/runtime.ts";

@@ -148,7 +148,10 @@ export interface Broker {
    * Removes a job that has not started, wherever it waits, durably; the answer says where it was. `unsettled` and
    * `buried` are left as they are. Frees its queue key when removed.
    */
-  cancelQueued(partition: string, id: string): Promise<{ readonly found: Found; readonly envelope: Envelope | undefined }>;
+  cancelQueued(
+    partition: string,
+    id: string,
+  ): Promise<{ readonly found: Found; readonly envelope: Envelope | undefined }>;
   /** Where a job of this id is, without touching it. A buried one counts as `buried`; an ended one is `absent`. */
   find(partition: string, id: string): Promise<Found>;
   /** Who holds a queue key: the id of the job, or `undefined`. */
@@ -159,13 +162,20 @@ export interface Broker {
   /** `undefined` for a queue that does not exist. Never blocks on the disk. */
   counts(queue: QueueRef): QueueCounts | undefined;
   /** What waits, oldest first, without touching it. */
-  list(queue: QueueRef, limit: number): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }>;
+  list(
+    queue: QueueRef,
+    limit: number,
+  ): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }>;
   /** Removes what waits (available and scheduled); the ids of all of it. */
   purge(queue: QueueRef): Promise<readonly string[]>;
 
   listBuried(queue: QueueRef, page?: BuriedPage): Promise<readonly BuriedJob[]>;
   /** Attempt 0, hop + 1; takes the queue key first. `argsText` replaces the args. */
-  requeueBuried(queue: QueueRef, ids: readonly string[] | "all", argsText?: string): Promise<readonly RequeueOutcome[]>;
+  requeueBuried(
+    queue: QueueRef,
+    ids: readonly string[] | "all",
+    argsText?: string,
+  ): Promise<readonly RequeueOutcome[]>;
   dropBuried(queue: QueueRef, ids: readonly string[] | "all"): Promise<readonly string[]>;
 
   /** Marks of cancelled ids that were not seen; durable, bounded (`TooManyCancelled`), kept 30 days. */
@@ -191,5 +201,8 @@ export interface Cluster {
    * Stands as a candidate for a partition's coordinator; `elected` with an epoch that grows with each election,
    * `deposed` when another has taken over. A broker of one process elects at once.
    */
-  candidate(partition: string, face: { elected(epoch: number): void; deposed(): void }): Promise<{ withdraw(): Promise<void> }>;
+  candidate(
+    partition: string,
+    face: { elected(epoch: number): void; deposed(): void },
+  ): Promise<{ withdraw(): Promise<void> }>;
 }

@@ -8,7 +8,9 @@ import { type ErrorOptions, SpillwayError } from "../kernel/errors.ts";
 export class UnknownPartition extends SpillwayError {
   readonly code = "UnknownPartition";
   constructor(readonly partition: string) {
-    super(`no partition "${partition}" exists on this broker; start it on a node with runtime.partitions.start, or check the name.`);
+    super(
+      `no partition "${partition}" exists on this broker; start it on a node with runtime.partitions.start, or check the name.`,
+    );
   }
 }
 
@@ -18,7 +20,9 @@ export class UnknownQueue extends SpillwayError {
     readonly partition: string,
     readonly queue: string,
   ) {
-    super(`partition "${partition}" has no queue "${queue}" on this broker; add it to a node's partitions option, or check the name.`);
+    super(
+      `partition "${partition}" has no queue "${queue}" on this broker; add it to a node's partitions option, or check the name.`,
+    );
   }
 }
 
@@ -42,7 +46,10 @@ export class BrokerUnreachable extends SpillwayError {
     readonly broker: string,
     options?: ErrorOptions,
   ) {
-    super(`${broker} cannot be reached; it is tried again with backoff. Check its address and that it runs.`, options);
+    super(
+      `${broker} cannot be reached; it is tried again with backoff. Check its address and that it runs.`,
+      options,
+    );
   }
 }
 
@@ -63,7 +70,9 @@ export class BrokerBlocked extends SpillwayError {
     readonly broker: string,
     readonly reason: string,
   ) {
-    super(`${broker} takes no messages (${reason}); the job was not stored. Free its memory or disk, then enqueue again.`);
+    super(
+      `${broker} takes no messages (${reason}); the job was not stored. Free its memory or disk, then enqueue again.`,
+    );
   }
 }
 
@@ -74,7 +83,10 @@ export class TopologyConflict extends SpillwayError {
     readonly difference: string,
     options?: ErrorOptions,
   ) {
-    super(`queue ${queue} exists with other arguments: ${difference}. Drain and delete it, or use the arguments it has.`, options);
+    super(
+      `queue ${queue} exists with other arguments: ${difference}. Drain and delete it, or use the arguments it has.`,
+      options,
+    );
   }
 }
 
@@ -83,7 +95,12 @@ export class BrokerInUse extends SpillwayError {
   readonly code = "BrokerInUse";
   constructor(
     readonly path: string,
-    readonly holder: { readonly pid?: number; readonly host?: string; readonly node?: string; readonly since?: number },
+    readonly holder: {
+      readonly pid?: number;
+      readonly host?: string;
+      readonly node?: string;
+      readonly since?: number;
+    },
     options?: ErrorOptions,
   ) {
     super(
@@ -100,7 +117,9 @@ export class StorageFull extends SpillwayError {
     readonly path: string,
     readonly freeBytes?: number,
   ) {
-    super(`the disk that holds ${path} is full${freeBytes === undefined ? "" : ` (${freeBytes} bytes free)`}; the job was not stored. Free space, then enqueue again; running jobs still complete.`);
+    super(
+      `the disk that holds ${path} is full${freeBytes === undefined ? "" : ` (${freeBytes} bytes free)`}; the job was not stored. Free space, then enqueue again; running jobs still complete.`,
+    );
   }
 }
 
@@ -111,7 +130,10 @@ export class StoreUnreadable extends SpillwayError {
     readonly problem: string,
     options?: ErrorOptions,
   ) {
-    super(`${path} cannot be opened as a Spillway store: ${problem}. Nothing was changed. Restore the folder from a backup, or move it away to begin an empty one.`, options);
+    super(
+      `${path} cannot be opened as a Spillway store: ${problem}. Nothing was changed. Restore the folder from a backup, or move it away to begin an empty one.`,
+      options,
+    );
   }
 }
 
@@ -122,7 +144,10 @@ export class StoreDamaged extends SpillwayError {
     readonly problem: string,
     options?: ErrorOptions,
   ) {
-    super(`${path} is damaged: ${problem}. Copy the folder, then restore it from a backup or salvage it with sqlite3's .recover.`, options);
+    super(
+      `${path} is damaged: ${problem}. Copy the folder, then restore it from a backup or salvage it with sqlite3's .recover.`,
+      options,
+    );
   }
 }
 
@@ -133,14 +158,19 @@ export class StoreTaken extends SpillwayError {
     readonly path: string,
     readonly problem: string,
   ) {
-    super(`${path} is no longer this process's: ${problem}. The runtime stops here, so that nothing is written twice.`);
+    super(
+      `${path} is no longer this process's: ${problem}. The runtime stops here, so that nothing is written twice.`,
+    );
   }
 }
 
 export class StoreDriverMissing extends SpillwayError {
   readonly code = "StoreDriverMissing";
   constructor(options?: ErrorOptions) {
-    super("the embedded broker needs SQLite: use Node >= 22.13, or run npm i better-sqlite3@12. (memory() and rabbitmq() need nothing.)", options);
+    super(
+      "the embedded broker needs SQLite: use Node >= 22.13, or run npm i better-sqlite3@12. (memory() and rabbitmq() need nothing.)",
+      options,
+    );
   }
 }
 
@@ -150,6 +180,8 @@ export class TooManyCancelled extends SpillwayError {
     readonly partition: string,
     readonly limit: number,
   ) {
-    super(`partition "${partition}" remembers ${limit} cancelled ids that were never seen; none is dropped for room. Cancel ids that exist.`);
+    super(
+      `partition "${partition}" remembers ${limit} cancelled ids that were never seen; none is dropped for room. Cancel ids that exist.`,
+    );
   }
 }

@@ -1,5 +1,8 @@
 /**
  * An error of the store thread as it crosses to main: SQLite's word for it and its message.
+ *
+ * Owns nothing. Both drivers' errors end as one handful of words here; what a word means for the jobs of a commit is
+ * decided on the main thread.
  */
 import { kindOf } from "./driver.ts";
 import type { Trouble } from "./protocol.ts";
