@@ -1,0 +1,183 @@
+import { expect, test } from "vitest";
+import type { CallbackName } from "../../src/actors/callbacks.ts";
+import type { NodeServices } from "../../src/actors/services.ts";
+import { stepWorker, type WorkerMessage, WorkerState } from "../../src/actors/worker.ts";
+import type { WorkerEffect } from "../../src/actors/worker-effects.ts";
+import { Entry } from "../../src/actors/worker-supervisor.ts";
+import type { Delivery } from "../../src/broker/contract.ts";
+import { Envelope } from "../../src/jobs/envelope.ts";
+import { fakeRef, Recorder } from "../../src/testing/recorder.ts";
+import type { Outcome } from "../../src/threads/types.ts";
+
+interface Given {
+  readonly callbacks?: readonly CallbackName[];
+  readonly suspect?: Delivery["suspect"];
+  readonly executionKey?: string;
+  readonly cancelled?: boolean;
+}
+
+/** One worker with a slot, its step driven by hand; nothing behind it. */
+class Bench {
+  readonly out = new Recorder<WorkerMessage, WorkerEffect>();
+  readonly state: WorkerState;
+  readonly entry: Entry;
+
+  constructor({ callbacks = [], suspect, executionKey, cancelled = false }: Given = {}) {
+    const envelope = new Envelope({
+      id: "1",
+      job: "j",
+      partition: "p",
+      queue: "q",
+      argsText: "null",
+      executionKey,
+    });
+    const delivery = {
+      envelope,
+      redelivered: false,
+      suspect,
+      subscription: undefined,
+    } as unknown as Delivery;
+    const known = { name: "j", type: 3, levels: [1] } as never;
+    this.entry = Object.assign(new Entry(delivery, known, 0, 1), { slot: true, short: true, cancelled });
+    const services = {
+      callbacks: { has: (name: CallbackName) => callbacks.includes(name) },
+      admission: fakeRef("admission"),
+      logger: { warn() {} },
+    } as unknown as NodeServices;
+    const home = {
+      services,
+      coordinator: fakeRef("coordinator"),
+      supervisor: fakeRef("supervisor"),
+    } as never;
+    this.state = new WorkerState(this.entry, home, undefined);
+  }
+
+  /** What a message made the worker do, in a word each. */
+  step(message: WorkerMessage): string[] {
+    stepWorker(this.state, message, 1_000, this.out);
+    return this.out.take().map((op) => {
+      if (op.op === "cast") return `${op.to}: ${(op.message as { t: string }).t}`;
+      if (op.op === "effect") return op.effect.t === "settle" ? `settle: ${op.effect.plan.do}` : op.effect.t;
+      if (op.op === "timer") return `timer: ${op.name}`;
+      return op.op;
+    });
+  }
+
+  end(outcome: Outcome): string[] {
+    return this.step({ t: "outcome", outcome });
+  }
+}
+
+const completed: Outcome = { kind: "completed", value: 1, durationMs: 0.2 };
+const failed: Outcome = {
+  kind: "failed",
+  failure: { kind: "error", name: "Error", message: "no", stack: undefined, final: false },
+  durationMs: 2,
+};
+
+test("a job runs, gives its slot back, settles and is gone", () => {
+  const bench = new Bench();
+  expect(bench.step({ t: "go" })).toEqual(["give"]);
+  expect(bench.end(completed)).toEqual(["admission: done", "settle: complete", "stop"]);
+});
+
+test("the execution key is released before the delivery is settled", () => {
+  const bench = new Bench({ executionKey: "k" });
+  bench.step({ t: "go" });
+  expect(bench.end(completed)).toEqual([
+    "admission: done",
+    "coordinator: release",
+    "settle: complete",
+    "stop",
+  ]);
+});
+
+test("a retry is durable before the worker ends", () => {
+  const bench = new Bench();
+  bench.step({ t: "go" });
+  expect(bench.end(failed)).toEqual(["admission: done", "settle: retry"]);
+  expect(bench.step({ t: "settled", plan: { do: "release", report: undefined } })).toEqual(["stop"]);
+});
+
+test("a settlement that the store refuses for want of room is tried again, and the slot is not held for it", () => {
+  const bench = new Bench();
+  bench.step({ t: "go" });
+  bench.end(failed);
+  const plan = { do: "release", report: undefined } as const;
+  expect(bench.step({ t: "unsettled", plan, error: new Error("full"), final: false })).toEqual([
+    "timer: settle",
+  ]);
+  expect(bench.step({ t: "settle-again", plan })).toEqual(["settle: release"]);
+});
+
+test("a delivery that is void ends the worker: the broker has the job again", () => {
+  const bench = new Bench();
+  bench.step({ t: "go" });
+  bench.end(failed);
+  const plan = { do: "release", report: undefined } as const;
+  expect(bench.step({ t: "unsettled", plan, error: new Error("lost"), final: true })).toEqual(["stop"]);
+});
+
+test("beforeRun comes first, and its veto is a failed attempt whose body never starts", () => {
+  const bench = new Bench({ callbacks: ["beforeRun"] });
+  expect(bench.step({ t: "go" })).toEqual(["beforeRun"]);
+  expect(bench.step({ t: "vetoed", error: new Error("no") })).toEqual(["admission: done", "settle: retry"]);
+});
+
+test("a cancel while beforeRun runs keeps the body from starting", () => {
+  const bench = new Bench({ callbacks: ["beforeRun"] });
+  bench.step({ t: "go" });
+  expect(bench.step({ t: "abort", reason: "cancel" })).toEqual([]);
+  expect(bench.step({ t: "ready", states: [] })).toEqual(["admission: done", "settle: cancel"]);
+});
+
+test("a suspect's start is durable before its body is given to a thread; alone, others come in after a while", () => {
+  const bench = new Bench({ suspect: { crashes: 1, alone: true } });
+  expect(bench.step({ t: "go" })).toEqual(["mark"]);
+  expect(bench.step({ t: "marked" })).toEqual(["give", "timer: alone"]);
+  expect(bench.step({ t: "others-in" })).toEqual(["others-in", "admission: let-others-in"]);
+});
+
+test("a running body that is cancelled goes down the ladder, and is settled when it has ended", () => {
+  const bench = new Bench();
+  bench.step({ t: "go" });
+  expect(bench.step({ t: "abort", reason: "cancel" })).toEqual(["abort"]);
+  expect(bench.end({ kind: "aborted", reason: "cancel", report: undefined })).toEqual([
+    "admission: done",
+    "settle: cancel",
+  ]);
+});
+
+test("a body that is to be handed back is revoked if it has not started, and finishes if it has", () => {
+  const notStarted = new Bench();
+  notStarted.step({ t: "go" });
+  expect(notStarted.step({ t: "withdraw" })).toEqual(["revoke"]);
+  expect(notStarted.end({ kind: "returned" })).toEqual(["admission: done", "settle: release", "stop"]);
+  const started = new Bench();
+  started.step({ t: "go" });
+  started.step({ t: "withdraw" });
+  expect(started.end(completed)).toEqual(["admission: done", "settle: complete", "stop"]);
+});
+
+test("a rescued neighbour keeps its key and asks for a slot again", () => {
+  const bench = new Bench({ executionKey: "k" });
+  bench.step({ t: "go" });
+  expect(bench.end({ kind: "rescued", reason: "killed" })).toEqual([
+    "admission: done",
+    "supervisor: again",
+    "stop",
+  ]);
+});
+
+test("a job that was cancelled while it waited for a slot is settled without one", () => {
+  const bench = new Bench({ cancelled: true });
+  bench.entry.slot = false;
+  expect(bench.step({ t: "go" })).toEqual(["settle: cancel"]);
+});
+
+test("a second outcome changes nothing", () => {
+  const bench = new Bench();
+  bench.step({ t: "go" });
+  bench.end(completed);
+  expect(bench.end(failed)).toEqual([]);
+});
