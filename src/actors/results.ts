@@ -13,15 +13,24 @@ export type Ended =
   | { readonly kind: "cancelled" }
   | { readonly kind: "purged" };
 
-/** `undefined`: the runtime stopped first. `"unknown"`: the job is nowhere, and nobody remembers its end. */
-type Call = (ended: Ended | "unknown" | undefined) => void;
+/** What a waiter is told: `undefined`, the runtime stopped first; `"unknown"`, the job is nowhere and its end forgotten. */
+export type Told = Ended | "unknown" | undefined;
 
-interface Waiter {
-  readonly call: Call;
+/** Somebody who waits for a job's end. A class and not a closure: there is one for each job that is waited for. */
+export abstract class Waiter {
   /** Sweeps that it has waited through. */
-  sweeps: number;
+  sweeps = 0;
   /** Sweeps in a row that found the job nowhere. */
-  absent: number;
+  absent = 0;
+  /** Called once; the waiter has been let go of by then. */
+  abstract tell(told: Told): void;
+}
+
+/** An end without a value: one for all. */
+const COMPLETED: Ended = Object.freeze({ kind: "completed", value: undefined });
+
+export function completed(value: unknown): Ended {
+  return value === undefined ? COMPLETED : { kind: "completed", value };
 }
 
 const HALF_COUNT = 5_000;
@@ -59,9 +68,14 @@ export class Results {
     this.#partitions.get(partition)?.forget(id);
   }
 
-  /** Calls back once, at the job's end, or with `undefined` when the runtime stops first; returns what gives up. */
-  wait(partition: string, id: string, call: Call): () => void {
-    return this.#of(partition).wait(id, { call, sweeps: 0, absent: 0 });
+  /** Tells the waiter once: the job's end, or that nobody will know it. */
+  wait(partition: string, id: string, waiter: Waiter): void {
+    this.#of(partition).wait(id, waiter);
+  }
+
+  /** The waiter is not told any more. */
+  giveUp(partition: string, id: string, waiter: Waiter): void {
+    this.#of(partition).giveUp(id, waiter);
   }
 
   /**
@@ -105,12 +119,12 @@ class PartitionResults {
     this.#youngBytes += ENTRY_BYTES + weigh(ended);
   }
 
-  #tell(id: string, ended: Ended | "unknown" | undefined): void {
+  #tell(id: string, told: Told): void {
     const waiters = this.#waiters.get(id);
     if (waiters === undefined) return;
     this.#waiters.delete(id);
-    if (!Array.isArray(waiters)) waiters.call(ended);
-    else for (const waiter of waiters) waiter.call(ended);
+    if (!Array.isArray(waiters)) waiters.tell(told);
+    else for (const waiter of waiters) waiter.tell(told);
   }
 
   async sweep(find: (id: string) => Promise<string>): Promise<void> {
@@ -144,21 +158,16 @@ class PartitionResults {
     this.#old.delete(id);
   }
 
-  wait(id: string, waiter: Waiter): () => void {
+  wait(id: string, waiter: Waiter): void {
     const there = this.#waiters.get(id);
     if (there === undefined) this.#waiters.set(id, waiter);
     else this.#waiters.set(id, Array.isArray(there) ? [...there, waiter] : [there, waiter]);
-    return () => this.#giveUp(id, waiter);
   }
 
-  #giveUp(id: string, waiter: Waiter): void {
+  giveUp(id: string, waiter: Waiter): void {
     const there = this.#waiters.get(id);
     if (there === waiter) this.#waiters.delete(id);
-    else if (Array.isArray(there))
-      this.#waiters.set(
-        id,
-        there.filter((w) => w !== waiter),
-      );
+    else if (Array.isArray(there)) this.#waiters.set(id, there.filter((one) => one !== waiter)); // biome-ignore format: one case a line
   }
 
   close(): void {

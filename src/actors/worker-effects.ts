@@ -8,6 +8,7 @@ import { JobFailed } from "../jobs/errors.ts";
 import type { KillReport } from "../jobs/failure.ts";
 import { BodyTask } from "./body-task.ts";
 import { asError, jobFields } from "./callbacks.ts";
+import { completed } from "./results.ts";
 import type { Plan } from "./settlement.ts";
 import type { WorkerState } from "./worker.ts";
 
@@ -116,7 +117,7 @@ function afterwards(plan: Plan, s: WorkerState): void {
   const { partition, id } = envelope;
   switch (plan.do) {
     case "complete":
-      results.ended(partition, id, { kind: "completed", value: plan.value });
+      results.ended(partition, id, completed(plan.value));
       if (events.wants("job.completed"))
         events.emit("job.completed", {
           ...jobFields(envelope),

@@ -206,6 +206,10 @@ function exited(s: WorkerSupervisorState, pid: number, reason: ExitReason, out: 
 
 function ended(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
   entry.gone = true;
+  // what a dead entry still points at would be kept alive by the map's old table, one job by the next
+  entry.worker = undefined;
+  entry.task = undefined;
+  entry.ask = undefined;
   s.entries.delete(entry.delivery.envelope.id);
   if (s.entries.size === 0) idle(s, out);
 }

@@ -4,7 +4,7 @@
  * Owns nothing but the identity: a handle that is dropped costs nothing, and the job goes on. A result is a
  * courtesy beside the promises: what nobody remembers is `ResultUnknown`.
  */
-import type { Ended, Results } from "../actors/results.ts";
+import { type Ended, type Results, type Told, Waiter } from "../actors/results.ts";
 import { type Duration, toMs } from "../jobs/duration.ts";
 import { JobBuried, JobCancelled, JobPurged, ResultUnknown } from "../jobs/errors.ts";
 import { ExecuteTimeout } from "./errors.ts";
@@ -42,25 +42,34 @@ export class JobHandle<Result = unknown> {
    * Waits through retries and resolves with what `perform` returned.
    * @throws JobBuried (its cause is the last error), JobCancelled, JobPurged, ResultUnknown, ExecuteTimeout.
    */
-  async result(options?: ResultOptions): Promise<Result> {
-    const timeoutMs = options?.timeout === undefined ? undefined : toMs(options.timeout, { name: "timeout" });
-    const ended = this.#home.results.get(this.partition, this.id) ?? (await this.#wait(timeoutMs));
-    return outcomeOf(ended, this.id) as Result;
+  result(options?: ResultOptions): Promise<Result> {
+    const { results } = this.#home;
+    const ended = results.get(this.partition, this.id);
+    if (options?.timeout !== undefined) return this.#within(options.timeout, ended);
+    return new Promise((resolve, reject) => {
+      const waiter = new ResultWaiter(this.id, resolve as (value: unknown) => void, reject);
+      if (ended === undefined) results.wait(this.partition, this.id, waiter);
+      else waiter.tell(ended);
+    });
   }
 
-  #wait(timeoutMs: number | undefined): Promise<Ended | "unknown" | undefined> {
-    return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
-      const giveUp = this.#home.results.wait(this.partition, this.id, (ended) => {
-        if (timer !== undefined) clearTimeout(timer);
-        resolve(ended);
+  async #within(timeout: Duration, ended: Ended | undefined): Promise<Result> {
+    const timeoutMs = toMs(timeout, { name: "timeout" });
+    const { results } = this.#home;
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        const waiter = new ResultWaiter(this.id, resolve as (value: unknown) => void, reject);
+        if (ended !== undefined) return waiter.tell(ended);
+        results.wait(this.partition, this.id, waiter);
+        timer = setTimeout(() => {
+          results.giveUp(this.partition, this.id, waiter);
+          reject(new ExecuteTimeout(this.id, timeoutMs));
+        }, timeoutMs);
       });
-      if (timeoutMs === undefined) return;
-      timer = setTimeout(() => {
-        giveUp();
-        reject(new ExecuteTimeout(this.id, timeoutMs));
-      }, timeoutMs);
-    });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** As `runtime.cancel(partition, id)`. */
@@ -69,18 +78,25 @@ export class JobHandle<Result = unknown> {
   }
 }
 
-function outcomeOf(ended: Ended | "unknown" | undefined, id: string): unknown {
-  if (ended === "unknown")
-    throw new ResultUnknown(id, "the job has ended, and its end is no longer remembered");
-  if (ended === undefined) throw new ResultUnknown(id, "the runtime stopped before the job ended");
-  switch (ended.kind) {
-    case "completed":
-      return ended.value;
-    case "buried":
-      throw new JobBuried(id, ended.record);
-    case "cancelled":
-      throw new JobCancelled(id);
-    case "purged":
-      throw new JobPurged(id);
+class ResultWaiter extends Waiter {
+  constructor(
+    readonly id: string,
+    readonly resolve: (value: unknown) => void,
+    readonly reject: (error: Error) => void,
+  ) {
+    super();
   }
+
+  override tell(told: Told): void {
+    if (typeof told === "object" && told.kind === "completed") this.resolve(told.value);
+    else this.reject(errorOf(told, this.id));
+  }
+}
+
+function errorOf(told: Exclude<Told, { kind: "completed" }>, id: string): Error {
+  if (told === "unknown")
+    return new ResultUnknown(id, "the job has ended, and its end is no longer remembered");
+  if (told === undefined) return new ResultUnknown(id, "the runtime stopped before the job ended");
+  if (told.kind === "buried") return new JobBuried(id, told.record);
+  return told.kind === "cancelled" ? new JobCancelled(id) : new JobPurged(id);
 }

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { type Ended, Results } from "../../src/actors/results.ts";
+import { type Ended, Results, type Told, Waiter } from "../../src/actors/results.ts";
+
+class Listener extends Waiter {
+  constructor(readonly tell: (told: Told) => void) {
+    super();
+  }
+}
 
 const done = (value: unknown): Ended => ({ kind: "completed", value });
 
@@ -13,10 +19,11 @@ test("an end is remembered for whoever comes later, by partition", () => {
 test("who waits is told once, all of them", () => {
   const results = new Results(() => 0);
   const told: unknown[] = [];
-  results.wait("p", "1", (ended) => told.push(ended));
-  results.wait("p", "1", (ended) => told.push(ended));
-  const giveUp = results.wait("p", "1", (ended) => told.push(ended));
-  giveUp();
+  results.wait("p", "1", new Listener((ended) => told.push(ended)));
+  results.wait("p", "1", new Listener((ended) => told.push(ended)));
+  const third = new Listener((ended) => told.push(ended));
+  results.wait("p", "1", third);
+  results.giveUp("p", "1", third);
   results.ended("p", "1", done(1));
   results.ended("p", "1", done(2));
   expect(told).toEqual([done(1), done(1)]);
@@ -51,8 +58,8 @@ test("an end is forgotten after a minute, while others go on ending", () => {
 test("who waits for a job that is nowhere at two sweeps is told so; one that is somewhere goes on waiting", async () => {
   const results = new Results(() => 0);
   const told: unknown[] = [];
-  results.wait("p", "nowhere", (ended) => told.push(["nowhere", ended]));
-  results.wait("p", "scheduled", (ended) => told.push(["scheduled", ended]));
+  results.wait("p", "nowhere", new Listener((ended) => told.push(["nowhere", ended])));
+  results.wait("p", "scheduled", new Listener((ended) => told.push(["scheduled", ended])));
   const find = async (_partition: string, id: string) => (id === "nowhere" ? "absent" : "scheduled");
   for (let i = 0; i < 2; i++) await results.sweep(find);
   expect(told).toEqual([]);
@@ -63,7 +70,7 @@ test("who waits for a job that is nowhere at two sweeps is told so; one that is 
 test("who still waits when the runtime stops is told that nobody will know", () => {
   const results = new Results(() => 0);
   const told: unknown[] = [];
-  results.wait("p", "1", (ended) => told.push(ended));
+  results.wait("p", "1", new Listener((ended) => told.push(ended)));
   results.close();
   expect(told).toEqual([undefined]);
 });
