@@ -11,7 +11,10 @@ import type { LogLevel, Outcome, Task } from "../threads/types.ts";
 import { jobFields } from "./callbacks.ts";
 import type { NodeServices } from "./services.ts";
 
-export type TaskMessage = { readonly t: "outcome"; readonly outcome: Outcome };
+export type TaskMessage =
+  | { readonly t: "outcome"; readonly outcome: Outcome }
+  /** It hangs in a native call; its outcome comes when that returns. */
+  | { readonly t: "wedged" };
 
 export class BodyTask implements Task {
   readonly type: number;
@@ -77,6 +80,7 @@ export class BodyTask implements Task {
   wedged(report: KillReport): void {
     this.wedgedIn = report;
     this.#services.events.emit("job.wedged", { ...jobFields(this.#envelope), report });
+    this.owner.cast({ t: "wedged" });
   }
 
   /** A body that started and ended between two looks was never announced: its start is told with its end. */

@@ -7,7 +7,8 @@ import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
 import { JobFailed } from "../jobs/errors.ts";
 import type { From } from "../kernel/types.ts";
 import { asError, jobFields } from "./callbacks.ts";
-import { type ConsumerState, limitOf, type OpenQueue } from "./consumer.ts";
+import type { ConsumerState } from "./consumer.ts";
+import { limitOf, type OpenQueue } from "./open-queue.ts";
 import { buryWith, verdict } from "./settlement.ts";
 
 export type ConsumerEffect =

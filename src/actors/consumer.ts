@@ -4,26 +4,14 @@
  * Owns the subscriptions. Each delivery is looked at here once: cancelled? known? key? then it goes to the
  * WorkerSupervisor. When it dies it cancels its subscriptions and hands back what it still holds.
  */
-import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
+import type { Delivery } from "../broker/contract.ts";
 import type { Behaviour, From, Out, Ref } from "../kernel/types.ts";
 import type { KnownJob } from "./catalogue.ts";
 import { type ConsumerEffect, carryOutConsumer, letGo, openQueue } from "./consumer-effects.ts";
 import type { CoordinatorAnswer, CoordinatorMessage } from "./global-coordinator.ts";
+import { limitOf, type OpenQueue } from "./open-queue.ts";
 import type { NodeServices } from "./services.ts";
 import type { WorkerSupervisorMessage } from "./worker-supervisor.ts";
-
-/** One queue of this partition on this node. */
-export interface OpenQueue {
-  readonly ref: QueueRef;
-  /** Its lane in the waiting queue. */
-  readonly lane: number;
-  concurrency: number;
-  paused: boolean;
-  /** None while the concurrency is 0, or this node runs nothing. */
-  subscription: Subscription | undefined;
-  /** Deliveries that wait for an execution key: they take no slot, and no other job's place. */
-  keyWaiters: number;
-}
 
 export interface KeyWaiter {
   readonly delivery: Delivery;
@@ -65,9 +53,6 @@ export interface ConsumerState {
 }
 
 type ConsumerOut = Out<ConsumerMessage, ConsumerEffect>;
-
-/** Deliveries of a queue that may wait for keys beside its concurrency. */
-const MAX_KEY_WAITERS = 1_000;
 
 export function stepConsumer(s: ConsumerState, m: ConsumerMessage, _now: number, out: ConsumerOut): void {
   switch (m.t) {
@@ -144,10 +129,6 @@ function setKeyWaiters(queue: OpenQueue, keyWaiters: number, out: ConsumerOut): 
   queue.keyWaiters = keyWaiters;
   if (queue.subscription === undefined) return;
   out.effect({ t: "limit", subscription: queue.subscription, limit: limitOf(queue) });
-}
-
-export function limitOf(queue: OpenQueue): number {
-  return queue.concurrency + Math.min(queue.keyWaiters, MAX_KEY_WAITERS);
 }
 
 /** The complete list: what is left out stops on this node, what is new starts, the rest changes its number. */

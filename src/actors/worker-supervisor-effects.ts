@@ -7,13 +7,9 @@
 import { JobFailed } from "../jobs/errors.ts";
 import type { AdmissionMessage } from "./admission.ts";
 import { jobFields } from "./callbacks.ts";
+import { type Entry, slotOf } from "./entry.ts";
 import { verdict } from "./settlement.ts";
-import {
-  type Entry,
-  slotOf,
-  type WorkerSupervisorEffect,
-  type WorkerSupervisorState,
-} from "./worker-supervisor.ts";
+import type { WorkerSupervisorEffect, WorkerSupervisorState } from "./worker-supervisor.ts";
 
 export function carryOutSupervisor(effect: WorkerSupervisorEffect, s: WorkerSupervisorState): void {
   const { broker, events } = s.services;

@@ -9,46 +9,12 @@ import type { Delivery } from "../broker/contract.ts";
 import { SHUTDOWN } from "../kernel/exit.ts";
 import type { Behaviour, ExitReason, From, Out, Ref, SpawnOptions } from "../kernel/types.ts";
 import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
-import type { BodyTask } from "./body-task.ts";
 import type { KnownJob } from "./catalogue.ts";
+import { Entry, slotOf } from "./entry.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
 import { type Aftermath, type WorkerHome, type WorkerMessage, WorkerState, worker } from "./worker.ts";
 import { abandon, carryOutSupervisor } from "./worker-supervisor-effects.ts";
-
-/** A job in this partition's hands. Its worker writes `task`, `settled` and `slot`, the supervisor all else. */
-export class Entry {
-  /** While it waits for a slot. */
-  ask: Ask<Entry> | undefined = undefined;
-  worker: Ref<WorkerMessage> | undefined = undefined;
-  /** The body, once one was given to a thread. */
-  task: BodyTask | undefined = undefined;
-  /** The delivery that its worker has settled; another one came meanwhile when it is not `delivery`. */
-  settled: Delivery | undefined = undefined;
-  /** It holds one of admission's slots, as a short one or not. */
-  slot = false;
-  short = false;
-  cancelled = false;
-  /** It was handed back or has ended; a slot that was under way to it is returned. */
-  gone = false;
-  crashes = 0;
-
-  constructor(
-    /** Replaced when the broker hands the same job out again while its body runs (adoption). */
-    public delivery: Delivery,
-    readonly known: KnownJob,
-    readonly lane: number,
-    /** Where it stands among the jobs of this supervisor. */
-    readonly place: number,
-  ) {}
-}
-
-/** Gives the slot back, once; `durationMs` is what admission learns from, `Infinity` when nothing was measured. */
-export function slotOf(entry: Entry, durationMs: number, ran: boolean): AdmissionMessage {
-  entry.slot = false;
-  const alone = entry.delivery.suspect?.alone === true;
-  return { t: "done", type: entry.known.type, short: entry.short, alone, durationMs, ran };
-}
 
 /** A running job as `info` shows it. */
 export interface JobRef {
@@ -69,7 +35,6 @@ export type WorkerSupervisorMessage =
   /** Hands back what has not started: of one queue, or of all. */
   | { readonly t: "withdraw"; readonly lane: number | "all" }
   | { readonly t: "cancel"; readonly id: string; readonly from: From<"running" | "queued" | undefined> }
-  | { readonly t: "abort-all" }
   | { readonly t: "buried"; readonly entry: Entry }
   | { readonly t: "when-idle"; readonly from: From<void> }
   | { readonly t: "running"; readonly from: From<readonly JobRef[]> }
@@ -96,6 +61,7 @@ export type WorkerSupervisorEffect =
 
 type SupervisorOut = Out<WorkerSupervisorMessage, WorkerSupervisorEffect>;
 const GO: WorkerMessage = { t: "go" };
+const LEAVE: WorkerMessage = { t: "shutdown" };
 const WITHDRAW: WorkerMessage = { t: "withdraw" };
 
 export function stepWorkerSupervisor(
@@ -119,8 +85,6 @@ export function stepWorkerSupervisor(
       return withdraw(s, m.lane, out);
     case "cancel":
       return cancel(s, m.id, m.from, out);
-    case "abort-all":
-      return abortAll(s, out);
     case "buried":
       return ended(s, m.entry, out);
     case "when-idle":
@@ -272,17 +236,11 @@ function cancel(
   start(s, entry, undefined, out);
 }
 
-function abortAll(s: WorkerSupervisorState, out: SupervisorOut): void {
-  for (const entry of s.entries.values()) {
-    if (entry.worker !== undefined) out.cast(entry.worker, { t: "abort", reason: "shutdown" });
-  }
-}
-
 function shutdown(s: WorkerSupervisorState, out: SupervisorOut): void {
   s.stopping = true;
   if (s.entries.size === 0) return out.stop(SHUTDOWN);
   withdraw(s, "all", out);
-  abortAll(s, out);
+  for (const entry of s.entries.values()) if (entry.worker !== undefined) out.cast(entry.worker, LEAVE);
 }
 
 function jobRef(entry: Entry): JobRef {

@@ -10,11 +10,12 @@ import type { Behaviour, Out, Ref } from "../kernel/types.ts";
 import type { Outcome } from "../threads/types.ts";
 import type { AdmissionMessage } from "./admission.ts";
 import type { BodyTask, TaskMessage } from "./body-task.ts";
+import { type Entry, slotOf } from "./entry.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
 import { afterFailure, decide, type Plan, verdict, type Wanted } from "./settlement.ts";
 import { carryOut, type WorkerEffect } from "./worker-effects.ts";
-import { type Entry, slotOf, type WorkerSupervisorMessage } from "./worker-supervisor.ts";
+import type { WorkerSupervisorMessage } from "./worker-supervisor.ts";
 
 export type WorkerMessage =
   | TaskMessage
@@ -53,6 +54,8 @@ export interface WorkerHome {
 export class WorkerState {
   phase: "new" | "before" | "marking" | "running" | "settling" = "new";
   wanted: Wanted;
+  /** The partition stops: a body that cannot be ended is not waited for. */
+  leaving = false;
   /** What beforeRun answered, one for each callback object. */
   states: readonly unknown[] = NO_STATES;
   /** Its own address; set when it starts. */
@@ -98,6 +101,9 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
       return give(s, out);
     case "outcome":
       return ended(s, m.outcome, now, out);
+    case "wedged":
+      if (s.leaving) leave(s, out);
+      return;
     case "settled":
       return out.stop();
     case "unsettled":
@@ -113,6 +119,8 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
     case "others-in":
       return othersIn(s, out);
     case "shutdown":
+      s.leaving = true;
+      if (s.entry.task?.wedgedIn !== undefined) return leave(s, out);
       return abort(s, "shutdown", out);
   }
 }
@@ -177,6 +185,15 @@ function abort(s: WorkerState, reason: "cancel" | "shutdown", out: WorkerOut): v
   if (reason === "cancel") s.wanted = "cancel";
   else s.wanted ??= "release";
   if (s.phase === "running") out.effect({ t: "abort", reason });
+}
+
+/**
+ * The node stops and the body hangs in a native call: its job stays unsettled and its key held, for as long as the
+ * process lives. The runtime names it and keeps the broker open.
+ */
+function leave(s: WorkerState, out: WorkerOut): void {
+  s.entry.settled = s.entry.delivery;
+  out.stop(SHUTDOWN);
 }
 
 function ended(s: WorkerState, outcome: Outcome, now: number, out: WorkerOut): void {

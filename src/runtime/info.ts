@@ -5,7 +5,8 @@
  * one entry each, a late one an error in its place.
  */
 import type { AdmissionCounts } from "../actors/admission.ts";
-import type { ConsumerMessage, OpenQueue } from "../actors/consumer.ts";
+import type { ConsumerMessage } from "../actors/consumer.ts";
+import type { OpenQueue } from "../actors/open-queue.ts";
 import { partitionNames } from "../actors/partition.ts";
 import type { WaitingPartitionsMessage, WantedPartition } from "../actors/waiting-partitions.ts";
 import type { JobRef, WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { CallbackName } from "../../src/actors/callbacks.ts";
+import { Entry } from "../../src/actors/entry.ts";
 import type { NodeServices } from "../../src/actors/services.ts";
 import { stepWorker, type WorkerMessage, WorkerState } from "../../src/actors/worker.ts";
 import type { WorkerEffect } from "../../src/actors/worker-effects.ts";
-import { Entry } from "../../src/actors/worker-supervisor.ts";
 import type { Delivery } from "../../src/broker/contract.ts";
 import { Envelope } from "../../src/jobs/envelope.ts";
 import { fakeRef, Recorder } from "../../src/testing/recorder.ts";
