@@ -36,6 +36,9 @@ export interface NodeServices {
   readonly runsJobs: boolean;
   /** Lanes of the waiting queue are numbers; each queue of each partition has one for as long as the node lives. */
   readonly laneOf: (queue: QueueRef) => number;
-  /** Set when the node begins to stop: bodies then get their time, which a restart of a part does not give them. */
-  stopping: boolean;
+  /**
+   * While it starts, a crash is told by `Runtime.start` and not logged too. While it stops, bodies get their time,
+   * which the restart of a part does not give them.
+   */
+  phase: "starting" | "running" | "stopping";
 }

@@ -40,7 +40,7 @@ export const shutdownHandler: Behaviour<State, ShutdownMessage, Effect, Shutdown
 };
 
 async function drain(s: State): Promise<void> {
-  if (!s.services.stopping) return; // a part of the node is restarted: nobody waits for bodies then
+  if (s.services.phase !== "stopping") return; // a part of the node is restarted: nobody waits for bodies then
   const partitions = s.kernel.whereis(s.partitionsName) as Ref<WaitingPartitionsMessage> | undefined;
   if (partitions === undefined) return;
   partitions.cast({ t: "hold" });

@@ -81,7 +81,7 @@ export function makeNode(parts: NodeParts): Node {
       lanes.set(name, lane);
       return lane;
     },
-    stopping: false,
+    phase: "starting",
   };
   const kernel = new Kernel({ clock, exited: (notice) => exited(notice, services) });
   return { kernel, services, commands: new Map(), wanted: new Map(), wedged: [] };
@@ -92,7 +92,8 @@ const NOBODY: Ref<AdmissionMessage> = { name: "admission", pid: 0, cast: () => f
 
 function exited(notice: ExitNotice, services: NodeServices): void {
   services.events.emit("actor.exited", { actor: notice.actor, reason: notice.reason });
-  if (notice.reason.kind === "crash") services.logger.error(`${notice.actor} crashed`, notice.reason.error);
+  if (notice.reason.kind === "crash" && services.phase !== "starting")
+    services.logger.error(`${notice.actor} crashed`, notice.reason.error);
 }
 
 /** Starts the tree; rejects with what kept its first child from starting, with nothing left running. */

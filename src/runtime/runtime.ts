@@ -101,7 +101,12 @@ export class Runtime {
   /** @internal */
   async open(): Promise<void> {
     this.#root = await startTree(this.#node, this.#options, (error) => this.#fatal(error));
-    this.#node.kernel.onExit(this.#root, this.#end);
+    this.#node.services.phase = "running";
+    this.#node.kernel.onExit(this.#root, () => {
+      // a root that gave up ends the runtime as a stop does: what is called after it says so
+      void this.stop();
+      this.#end();
+    });
     this.#sweep();
     for (const [partition, queues] of Object.entries(this.#options.partitions))
       await this.partitions.start(partition, queues);
@@ -215,7 +220,7 @@ export class Runtime {
   async #stop(): Promise<Stopped> {
     const { kernel, services, wedged } = this.#node;
     this.#cancelSweep();
-    services.stopping = true;
+    services.phase = "stopping";
     if (this.#root !== undefined) await kernel.stop(this.#root, MAX_STOP_MS);
     services.results.close();
     services.events.close();
