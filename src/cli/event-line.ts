@@ -10,12 +10,13 @@ import type { Style } from "./terminal.ts";
 
 /** Left out with `--quiet`: jobs that do what they should. */
 const ORDINARY: ReadonlySet<EventType> = new Set<EventType>(["job.completed", "job.retried", "job.snoozed"]);
-/** Too many, or told by another event. */
+/** Too many, or told otherwise: by another event, `job.log` by the logger. */
 const UNTOLD: ReadonlySet<EventType> = new Set<EventType>([
   "job.enqueued",
   "job.started",
   "job.waiting",
   "job.progress",
+  "job.log",
 ]);
 
 export interface EventLine {
@@ -83,8 +84,6 @@ function details(event: SpillwayEvent): string {
       return `${event.reason}${hungIn(event.report)}`;
     case "job.wedged":
       return `its thread does not end${hungIn(event.report)}`;
-    case "job.log":
-      return `${event.level}: ${event.text}`;
     case "job.rescued":
       return event.reason;
     default:
