@@ -6,8 +6,8 @@
 export type { CallbackJob, Callbacks } from "./actors/callbacks.ts";
 export { UnknownCommand } from "./actors/errors.ts";
 export { type EventType, eventTypes, type SpillwayEvent } from "./actors/events.ts";
+export type { JobRef } from "./actors/job-ref.ts";
 export type { Logger } from "./actors/services.ts";
-export type { JobRef } from "./actors/worker-supervisor.ts";
 export * from "./broker/errors.ts";
 export type { BrokerFactory } from "./broker/factory.ts";
 export { embedded, memory } from "./embedded/index.ts";

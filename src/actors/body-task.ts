@@ -9,6 +9,7 @@ import type { KillReport } from "../jobs/failure.ts";
 import type { Ref } from "../kernel/types.ts";
 import type { LogLevel, Outcome, Task } from "../threads/types.ts";
 import { jobFields } from "./callbacks.ts";
+import { type JobRef, refOf } from "./job-ref.ts";
 import type { NodeServices } from "./services.ts";
 
 export type TaskMessage =
@@ -30,7 +31,7 @@ export class BodyTask implements Task {
   /** 0 until a look at the thread has seen it run. */
   threadId = 0;
   startedAt = 0;
-  wedgedIn: KillReport | undefined;
+  #wedged: JobRef | undefined;
   #outcome: Outcome | undefined;
   #orphaned: (() => void) | undefined;
   readonly #envelope: Envelope;
@@ -78,7 +79,8 @@ export class BodyTask implements Task {
   }
 
   wedged(report: KillReport): void {
-    this.wedgedIn = report;
+    this.#wedged = refOf(this.#envelope, this.startedAt);
+    this.#services.wedged.add(this.#wedged);
     this.#services.events.emit("job.wedged", { ...jobFields(this.#envelope), report });
     this.owner.cast({ t: "wedged" });
   }
@@ -88,8 +90,14 @@ export class BodyTask implements Task {
     if (this.startedAt === 0 && this.#services.events.wants("job.started") && ran(outcome))
       this.started(this.threadId, 0);
     this.#outcome = outcome;
+    if (this.#wedged !== undefined) this.#services.wedged.delete(this.#wedged);
     this.owner.cast({ t: "outcome", outcome });
     this.#orphaned?.();
+  }
+
+  /** It hangs in a native call, and nobody can end it. */
+  get isWedged(): boolean {
+    return this.#wedged !== undefined && this.#outcome === undefined;
   }
 
   get hasEnded(): boolean {

@@ -14,8 +14,6 @@ export interface KeeperArgs {
   readonly services: NodeServices;
   /** The node cannot go on: its store belongs to somebody else now. */
   readonly fatal: (error: Error) => void;
-  /** Gets the ids of jobs that hang in native calls when the pool has stopped; the broker stays held for them. */
-  readonly wedged: string[];
 }
 
 type Kept = KeeperArgs;
@@ -41,7 +39,7 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   },
   step: () => {},
   // A body that hangs in a native call still runs: its job must not be handed out elsewhere while it does.
-  terminate: (s) => (s.wedged.length === 0 ? s.services.broker.close() : undefined),
+  terminate: (s) => (s.services.wedged.size === 0 ? s.services.broker.close() : undefined),
   describe: (s) => ({ broker: s.services.broker.description }),
 };
 
@@ -64,7 +62,7 @@ export const threadKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   },
   step: () => {},
   terminate: async (s) => {
-    s.wedged.push(...(await s.services.pool.stop()));
+    await s.services.pool.stop();
   },
   describe: (s) => ({ threads: s.services.pool.threads }),
 };

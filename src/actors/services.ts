@@ -10,6 +10,7 @@ import type { AdmissionMessage } from "./admission.ts";
 import type { CallbackList } from "./callbacks.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { EventHub } from "./events.ts";
+import type { JobRef } from "./job-ref.ts";
 import type { Results } from "./results.ts";
 
 /** The host's logger; `console` fits. */
@@ -31,6 +32,8 @@ export interface NodeServices {
   readonly events: EventHub;
   readonly results: Results;
   readonly logger: Logger;
+  /** Bodies that hang in native calls now; `stop` names them. */
+  readonly wedged: Set<JobRef>;
   readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
   /** False: this node runs nothing (no jobs were given), its queues are declared and not consumed. */
   readonly runsJobs: boolean;

@@ -12,20 +12,10 @@ import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
 import type { KnownJob } from "./catalogue.ts";
 import { Entry, slotOf } from "./entry.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
+import { type JobRef, refOf } from "./job-ref.ts";
 import type { NodeServices } from "./services.ts";
 import { type Aftermath, type WorkerHome, type WorkerMessage, WorkerState, worker } from "./worker.ts";
 import { abandon, carryOutSupervisor } from "./worker-supervisor-effects.ts";
-
-/** A running job as `info` shows it. */
-export interface JobRef {
-  readonly id: string;
-  readonly job: string;
-  readonly partition: string;
-  readonly queue: string;
-  readonly attempt: number;
-  /** Milliseconds since the epoch; 0: it has a slot and has not been seen running yet. */
-  readonly startedAt: number;
-}
 
 export type WorkerSupervisorMessage =
   | AdmissionAnswer<Entry>
@@ -244,8 +234,7 @@ function shutdown(s: WorkerSupervisorState, out: SupervisorOut): void {
 }
 
 function jobRef(entry: Entry): JobRef {
-  const { id, job, partition, queue, attempt } = entry.delivery.envelope;
-  return { id, job, partition, queue, attempt, startedAt: entry.task?.startedAt ?? 0 };
+  return refOf(entry.delivery.envelope, entry.task?.startedAt ?? 0);
 }
 
 export interface WorkerSupervisorArgs {

@@ -120,7 +120,7 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
       return othersIn(s, out);
     case "shutdown":
       s.leaving = true;
-      if (s.entry.task?.wedgedIn !== undefined) return leave(s, out);
+      if (s.entry.task?.isWedged === true) return leave(s, out);
       return abort(s, "shutdown", out);
   }
 }

@@ -6,6 +6,7 @@
  * is on disk: no orderly exit gets past such a thread. A node that ends by itself (its store was taken) exits with 1.
  */
 
+import type { JobRef } from "../actors/job-ref.ts";
 import type { RuntimeOptions } from "../runtime/options.ts";
 import { Runtime, type Stopped } from "../runtime/runtime.ts";
 import type { CommandCall } from "./command.ts";
@@ -126,10 +127,10 @@ async function farewell(
   return 1;
 }
 
-async function killSelf(wedged: readonly string[], terminal: Terminal): Promise<void> {
+async function killSelf(wedged: readonly JobRef[], terminal: Terminal): Promise<void> {
   const jobs = wedged.length === 1 ? "job" : "jobs";
   terminal.line(
-    `${wedged.length} ${jobs} hang in native calls (${wedged.join(", ")}); the process ends itself by SIGKILL`,
+    `${wedged.length} ${jobs} hang in native calls (${wedged.map((job) => `${job.job} ${job.id}`).join(", ")}); the process ends itself by SIGKILL`,
   );
   await new Promise((resolve) => setTimeout(resolve, FLUSH_MS));
   process.kill(process.pid, "SIGKILL");

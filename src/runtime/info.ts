@@ -6,10 +6,11 @@
  */
 import type { AdmissionCounts } from "../actors/admission.ts";
 import type { ConsumerMessage } from "../actors/consumer.ts";
+import type { JobRef } from "../actors/job-ref.ts";
 import type { OpenQueue } from "../actors/open-queue.ts";
 import { partitionNames } from "../actors/partition.ts";
 import type { WaitingPartitionsMessage, WantedPartition } from "../actors/waiting-partitions.ts";
-import type { JobRef, WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";
+import type { WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";
 import type { NodeAnswer, QueuedJob } from "../broker/contract.ts";
 import type { From, Ref, TreeNode } from "../kernel/types.ts";
 import { type Node, names } from "./node.ts";

@@ -42,8 +42,6 @@ export interface Node {
   readonly commands: Map<string, Command>;
   /** Partitions that are to run here; outlives the actor that tends them. */
   readonly wanted: Map<string, Wanted>;
-  /** Ids of jobs that hang in native calls after the pool has stopped. */
-  readonly wedged: string[];
 }
 
 export interface NodeParts {
@@ -81,10 +79,11 @@ export function makeNode(parts: NodeParts): Node {
       lanes.set(name, lane);
       return lane;
     },
+    wedged: new Set(),
     phase: "starting",
   };
   const kernel = new Kernel({ clock, exited: (notice) => exited(notice, services) });
-  return { kernel, services, commands: new Map(), wanted: new Map(), wedged: [] };
+  return { kernel, services, commands: new Map(), wanted: new Map() };
 }
 
 /** Before admission has started nobody can ask it. */
@@ -102,8 +101,8 @@ export function startTree(
   options: CheckedOptions,
   fatal: (error: Error) => void,
 ): Promise<Ref<never>> {
-  const { services, commands, wanted, wedged } = node;
-  const keeper: KeeperArgs = { services, fatal, wedged };
+  const { services, commands, wanted } = node;
+  const keeper: KeeperArgs = { services, fatal };
   const children: ChildSpec[] = [
     childSpec({
       id: "broker",

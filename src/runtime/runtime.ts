@@ -7,7 +7,7 @@
  */
 import { hostname } from "node:os";
 import type { EventType, Listener, SpillwayEvent } from "../actors/events.ts";
-import type { JobRef } from "../actors/worker-supervisor.ts";
+import type { JobRef } from "../actors/job-ref.ts";
 import type { NodeAnswer } from "../broker/contract.ts";
 import { embedded } from "../embedded/index.ts";
 import type { Job } from "../jobs/create.ts";
@@ -31,7 +31,7 @@ import { System } from "./system.ts";
 
 /** What a stop could not end: jobs whose threads hang in native calls. */
 export interface Stopped {
-  readonly wedged: readonly string[];
+  readonly wedged: readonly JobRef[];
 }
 
 /** Parts that tests and benches put in the place of the real ones. */
@@ -218,13 +218,13 @@ export class Runtime {
   }
 
   async #stop(): Promise<Stopped> {
-    const { kernel, services, wedged } = this.#node;
+    const { kernel, services } = this.#node;
     this.#cancelSweep();
     services.phase = "stopping";
     if (this.#root !== undefined) await kernel.stop(this.#root, MAX_STOP_MS);
     services.results.close();
     services.events.close();
-    return { wedged: [...wedged] };
+    return { wedged: [...services.wedged] };
   }
 
   #fatal(error: Error): void {

@@ -137,7 +137,7 @@ test("a body that hangs in a native call is named, and the process ends itself b
   node.kill("SIGTERM");
   const { code, signal } = await node.ended;
   expect({ code, signal }).toEqual({ code: null, signal: "SIGKILL" });
-  expect(JSON.parse(await node.line("node.stopped"))).toMatchObject({ wedged: ["h1"] });
+  expect(JSON.parse(await node.line("node.stopped"))).toMatchObject({ wedged: [{ id: "h1" }] });
   // What had completed was on disk before the end; what hung is there to be run again.
   const ps = await place.run("ps", "--json");
   expect(JSON.parse(ps.stdout).partitions[0].queues[0]).toMatchObject({ ready: 1, buried: 0 });

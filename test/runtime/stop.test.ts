@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { startRuntime } from "../../src/runtime/runtime.ts";
 import { brokers, collect, jobs, next, Place, quiet, start } from "./support.ts";
@@ -59,6 +61,27 @@ describe.each(brokers)("on $kind", (kind) => {
     for await (const event of events) types.push(event.type);
     expect(types.slice(0, 3)).toEqual(["job.enqueued", "job.started", "job.completed"]);
   });
+});
+
+test("a body that hangs in a native call is wedged: stop names it and does not wait for it, and its job is not settled", async () => {
+  const [, kind] = brokers;
+  const place = new Place();
+  const runtime = await start(kind, place);
+  const path = place.path();
+  execFileSync("mkfifo", [path]);
+  const wedged = next(runtime, "job.wedged");
+  const handle = await runtime.enqueue("reads", { path }, { partition: "p" });
+  const result = expect(handle.result()).rejects.toMatchObject({ code: "ResultUnknown" });
+  expect(await wedged).toMatchObject({ id: handle.id });
+  expect(await runtime.execute("sum", { x: 1 }, { partition: "p" })).toBe(2); // its slot has been replaced
+  expect(await runtime.stop()).toMatchObject({
+    wedged: [{ id: handle.id, job: "reads", partition: "p", attempt: 0 }],
+  });
+  await result;
+  // the folder stays held while the body may still run
+  const second = startRuntime({ broker: kind.of(place), jobs, logger: quiet }, {});
+  await expect(second).rejects.toMatchObject({ code: "BrokerInUse" });
+  writeFileSync(path, "");
 });
 
 test("on embedded: what was handed back at a stop runs after the next start, with its attempt untouched", async () => {
