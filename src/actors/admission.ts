@@ -36,6 +36,8 @@ export interface Ask<E = unknown> {
   readonly place: number;
   /** It had a slot and gave it up: it goes back to its place. */
   readonly again: boolean;
+  /** Written by admission when it grants the slot: what a `withdraw` that crosses the grant gives back. */
+  slot?: "short" | "long" | undefined;
 }
 
 export interface Done {
@@ -61,11 +63,12 @@ export type AdmissionMessage<E = unknown> =
     }
   /** A slot comes back. */
   | Done
-  /** Takes one job out of the waiting queue. Its slot may be under way: who asked gives that one back. */
+  /** Takes the ask back: out of the waiting queue, or with the slot that is under way to who no longer wants it. */
   | { readonly t: "withdraw"; readonly ask: Ask<E> }
   /** What runs alone has run so long that others may start beside it. */
   | { readonly t: "let-others-in" }
   | { readonly t: "drained-enough" }
+  | { readonly t: "drain-again" }
   | { readonly t: "counts"; readonly from: From<AdmissionCounts> };
 
 /** What admission casts to whoever asked. */
@@ -136,14 +139,18 @@ export function stepAdmission<E>(
     case "open":
       return s.lanes.open(m.lane, m.partition, m.queue, m.concurrency);
     case "withdraw":
-      if (!s.lanes.remove(m.ask.lane, m.ask)) removeSuspect(s, m.ask);
+      withdraw(s, m.ask);
       return admit(s, out);
     case "let-others-in":
       s.exclusive = false;
+      if (s.suspects.length > 0 && !s.draining) out.timer("drain", DRAIN_MS, { t: "drain-again" });
       return admit(s, out);
     case "drained-enough":
       s.draining = false;
+      if (s.suspects.length > 0) out.timer("drain", DRAIN_MS, { t: "drain-again" });
       return admit(s, out);
+    case "drain-again":
+      return drain(s, out);
     case "counts":
       return out.reply(m.from, counts(s));
   }
@@ -153,10 +160,7 @@ function ask<E>(s: AdmissionState<E>, m: Ask<E>, out: Out<AdmissionMessage<E>, n
   if (!m.again) s.accepted++;
   if (m.alone) {
     s.suspects.push(m);
-    if (!s.draining && !s.exclusive) {
-      s.draining = true;
-      out.timer("drain", DRAIN_MS, { t: "drained-enough" });
-    }
+    if (s.suspects.length === 1 && !s.exclusive) return drain(s, out);
     return admit(s, out);
   }
   if (s.lanes.size === 0 && admissible(s, m)) return start(s, m, out);
@@ -164,6 +168,24 @@ function ask<E>(s: AdmissionState<E>, m: Ask<E>, out: Out<AdmissionMessage<E>, n
   else s.lanes.push(m.lane, m);
   if (s.announceWaiting()) out.cast(m.to, { t: "waiting", entry: m.entry, size: s.lanes.size });
   admit(s, out);
+}
+
+function drain<E>(s: AdmissionState<E>, out: Out<AdmissionMessage<E>, never>): void {
+  s.draining = true;
+  out.timer("drain", DRAIN_MS, { t: "drained-enough" });
+  admit(s, out);
+}
+
+/** A slot that was granted and not taken comes back here: its asker will not look at the grant, or is gone. */
+function withdraw<E>(s: AdmissionState<E>, ask: Ask<E>): void {
+  if (ask.slot === undefined) {
+    if (!s.lanes.remove(ask.lane, ask)) removeSuspect(s, ask);
+    return;
+  }
+  s.used--;
+  if (ask.slot === "short") s.usedShort--;
+  if (ask.alone) s.exclusive = false;
+  ask.slot = undefined;
 }
 
 function done<E>(s: AdmissionState<E>, m: Done, out: Out<AdmissionMessage<E>, never>): void {
@@ -196,6 +218,7 @@ function start<E>(s: AdmissionState<E>, m: Ask<E>, out: Out<AdmissionMessage<E>,
   s.used++;
   if (short) s.usedShort++;
   if (m.alone) s.exclusive = true;
+  m.slot = short ? "short" : "long";
   out.cast(m.to, { t: "start", entry: m.entry, short });
 }
 

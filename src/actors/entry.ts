@@ -23,8 +23,12 @@ export class Entry {
   /** It holds one of admission's slots, as a short one or not. */
   slot = false;
   short = false;
+  /** Its slot was asked for with nothing beside it; kept here, since an adopted delivery may say otherwise. */
+  alone = false;
+  /** It was asked back while a worker had it: if that worker gives up its slot, it goes to the broker. */
+  withdrawn = false;
   cancelled = false;
-  /** It was handed back or has ended; a slot that was under way to it is returned. */
+  /** It was handed back or has ended. */
   gone = false;
   crashes = 0;
 
@@ -41,6 +45,6 @@ export class Entry {
 /** Gives the slot back, once; `durationMs` is what admission learns from, `Infinity` when nothing was measured. */
 export function slotOf(entry: Entry, durationMs: number, ran: boolean): AdmissionMessage {
   entry.slot = false;
-  const alone = entry.delivery.suspect?.alone === true;
-  return { t: "done", type: entry.known.type, short: entry.short, alone, durationMs, ran };
+  const { alone, short } = entry;
+  return { t: "done", type: entry.known.type, short, alone, durationMs, ran };
 }

@@ -5,6 +5,7 @@
  * and its key are free, and none of that before its body is known to have ended.
  */
 import { JobFailed } from "../jobs/errors.ts";
+import type { Ref } from "../kernel/types.ts";
 import type { AdmissionMessage } from "./admission.ts";
 import { jobFields } from "./callbacks.ts";
 import { type Entry, slotOf } from "./entry.ts";
@@ -47,24 +48,25 @@ function releaseKey({ delivery }: Entry, s: WorkerSupervisorState): void {
 
 /** The supervisor is gone, killed or crashed, and its workers with it: bodies are ended, jobs go back as they came. */
 export function abandon(s: WorkerSupervisorState): void {
+  // the one that gave the slots: when a body ends later, another may be in its place, which gave none of them
+  const { admission } = s.services;
   for (const entry of s.entries.values()) {
     entry.gone = true;
-    if (entry.task === undefined) giveUp(entry, s);
+    if (entry.task === undefined) giveUp(entry, admission, s);
     else {
       s.services.pool.abort(entry.task, "shutdown");
-      entry.task.orphan(() => giveUp(entry, s));
+      entry.task.orphan(() => giveUp(entry, admission, s));
     }
   }
   s.entries.clear();
   for (const from of s.idle.splice(0)) from.answer(undefined);
 }
 
-function giveUp(entry: Entry, s: WorkerSupervisorState): void {
-  const { services } = s;
+function giveUp(entry: Entry, admission: Ref<AdmissionMessage>, s: WorkerSupervisorState): void {
   if (entry.ask !== undefined)
-    services.admission.cast({ t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
-  if (entry.slot) services.admission.cast(slotOf(entry, Number.POSITIVE_INFINITY, true));
+    admission.cast({ t: "withdraw", ask: entry.ask } as unknown as AdmissionMessage);
+  if (entry.slot) admission.cast(slotOf(entry, Number.POSITIVE_INFINITY, true));
   if (entry.settled === entry.delivery) return; // its worker had come so far
   releaseKey(entry, s);
-  services.broker.release(entry.delivery);
+  s.services.broker.release(entry.delivery);
 }

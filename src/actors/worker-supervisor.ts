@@ -105,6 +105,7 @@ function ask(s: WorkerSupervisorState, entry: Entry, again: boolean, out: Superv
   const ahead = suspect === undefined && !s.services.callbacks.has("beforeRun");
   const { lane, known } = entry;
   const alone = suspect?.alone === true;
+  entry.alone = alone;
   const asked: Ask<Entry> = {
     t: "ask",
     lane,
@@ -115,17 +116,18 @@ function ask(s: WorkerSupervisorState, entry: Entry, again: boolean, out: Superv
     alone,
     place: entry.place,
     again,
+    slot: undefined,
   };
   entry.ask = asked;
   out.cast(s.services.admission, asked as unknown as AdmissionMessage);
 }
 
-/** A slot is there. A job that was taken back while the answer was under way returns it unused. */
+/** A slot is there. One that crossed with its withdrawal is admission's again. */
 function granted(s: WorkerSupervisorState, entry: Entry, short: boolean, out: SupervisorOut): void {
+  if (entry.ask === undefined) return;
   entry.short = short;
   entry.slot = true;
-  if (entry.gone || entry.worker !== undefined) out.cast(s.services.admission, slotOf(entry, 0, false));
-  else start(s, entry, undefined, out);
+  start(s, entry, undefined, out);
 }
 
 function start(
@@ -154,7 +156,7 @@ function exited(s: WorkerSupervisorState, pid: number, reason: ExitReason, out: 
   if (entry.slot) out.cast(s.services.admission, slotOf(entry, Number.POSITIVE_INFINITY, true));
   if (reason.kind === "crash") return out.effect({ t: "bury", entry, error: reason.error });
   if (reason.kind === "killed") return giveBack(s, entry, out);
-  if (entry.settled !== entry.delivery) return ask(s, entry, true, out);
+  if (entry.settled !== entry.delivery) return askAgain(s, entry, out);
   ended(s, entry, out);
 }
 
@@ -182,7 +184,12 @@ function again(
   entry.worker = undefined;
   entry.task = undefined;
   if (rescued !== undefined) out.effect({ t: "rescued", delivery: entry.delivery, reason: rescued });
-  if (s.stopping) return giveBack(s, entry, out);
+  askAgain(s, entry, out);
+}
+
+/** Unless it was asked back meanwhile: its worker was on its way out and no longer heard of that. */
+function askAgain(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
+  if (s.stopping || (entry.withdrawn && !entry.cancelled)) return giveBack(s, entry, out);
   ask(s, entry, true, out);
 }
 
@@ -197,8 +204,10 @@ function giveBack(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): v
 function withdraw(s: WorkerSupervisorState, lane: number | "all", out: SupervisorOut): void {
   for (const entry of s.entries.values()) {
     if (lane !== "all" && entry.lane !== lane) continue;
-    if (entry.worker !== undefined) out.cast(entry.worker, WITHDRAW);
-    else {
+    if (entry.worker !== undefined) {
+      entry.withdrawn = true;
+      out.cast(entry.worker, WITHDRAW);
+    } else {
       takeOut(s, entry, out);
       giveBack(s, entry, out);
     }

@@ -98,7 +98,7 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
     case "vetoed":
       return vetoed(s, m.error, now, out);
     case "marked":
-      return give(s, out);
+      return marked(s, now, out);
     case "outcome":
       return ended(s, m.outcome, now, out);
     case "wedged":
@@ -162,6 +162,12 @@ function next(s: WorkerState, now: number, out: WorkerOut): void {
   give(s, out);
 }
 
+/** The mark took a commit: who was cancelled or taken back in that time does not start either. */
+function marked(s: WorkerState, now: number, out: WorkerOut): void {
+  if (s.wanted !== undefined) return settle(s, decide({ kind: "returned" }, caseOf(s, now)), out);
+  give(s, out);
+}
+
 function give(s: WorkerState, out: WorkerOut): void {
   s.phase = "running";
   out.effect(GIVE);
@@ -169,6 +175,7 @@ function give(s: WorkerState, out: WorkerOut): void {
 }
 
 function othersIn(s: WorkerState, out: WorkerOut): void {
+  if (s.phase !== "running") return; // its slot is back: whoever runs alone now is another one
   out.effect({ t: "others-in" });
   out.cast(s.services.admission, { t: "let-others-in" } satisfies AdmissionMessage);
 }

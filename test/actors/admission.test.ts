@@ -203,6 +203,39 @@ test("a slot that comes back unused admits the next, and teaches nothing of its 
   expect(bench.state.shortRuns[7]).toBe(3);
 });
 
+test("a slot that crosses with its withdrawal is free again, though nobody is left to return it", () => {
+  const bench = new Bench(1);
+  bench.teachShort(7);
+  const [long, short] = [ask("long"), ask("short", { type: 7, ahead: true })];
+  expect(bench.step(long)).toEqual(["long"]);
+  expect(bench.step({ t: "withdraw", ask: long })).toEqual([]);
+  expect(bench.step(short)).toEqual(["short"]);
+  expect(bench.step(ask("next"))).toEqual([]);
+  expect(bench.step({ t: "withdraw", ask: short })).toEqual(["next"]);
+  expect(bench.state).toMatchObject({ used: 1, usedShort: 0 });
+});
+
+test("a suspect that was granted the process and withdrawn lets the others in", () => {
+  const bench = new Bench(1);
+  const suspect = ask("suspect", { alone: true });
+  expect(bench.step(suspect)).toEqual(["suspect"]);
+  expect(bench.step(ask("a"))).toEqual([]);
+  expect(bench.step({ t: "withdraw", ask: suspect })).toEqual(["a"]);
+});
+
+test("a suspect and a steady stream of others take turns: it gets the process in its second turn", () => {
+  const bench = new Bench(2);
+  bench.step(ask("a"));
+  bench.step(ask("suspect", { alone: true }));
+  bench.step(ask("b"));
+  expect(bench.step({ t: "drained-enough" })).toEqual(["b"]);
+  expect(bench.done()).toEqual([]);
+  expect(bench.step({ t: "drain-again" })).toEqual([]);
+  expect(bench.step(ask("c"))).toEqual([]);
+  expect(bench.done()).toEqual(["suspect"]);
+  expect(bench.done({ alone: true })).toEqual(["c"]);
+});
+
 const command = fc.record({
   kind: fc.constantFrom("ask", "ask", "done", "withdraw"),
   lane: fc.nat(2),

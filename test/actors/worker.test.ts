@@ -138,6 +138,28 @@ test("a suspect's start is durable before its body is given to a thread; alone, 
   expect(bench.step({ t: "others-in" })).toEqual(["others-in", "admission: let-others-in"]);
 });
 
+test("a suspect that is cancelled or taken back while its start is made durable does not start", () => {
+  for (const [message, plan] of [
+    [{ t: "abort", reason: "cancel" }, "cancel"],
+    [{ t: "withdraw" }, "release"],
+    [{ t: "shutdown" }, "release"],
+  ] as const) {
+    const bench = new Bench({ suspect: { crashes: 1, alone: true } });
+    bench.step({ t: "go" });
+    expect(bench.step(message)).toEqual([]);
+    const ops = bench.step({ t: "marked" });
+    expect(ops.slice(0, 2)).toEqual(["admission: done", `settle: ${plan}`]);
+  }
+});
+
+test("a suspect that has ended no longer lets others in: the one that runs alone now is another", () => {
+  const bench = new Bench({ suspect: { crashes: 1, alone: true } });
+  bench.step({ t: "go" });
+  bench.step({ t: "marked" });
+  bench.end(failed);
+  expect(bench.step({ t: "others-in" })).toEqual([]);
+});
+
 test("a running body that is cancelled goes down the ladder, and is settled when it has ended", () => {
   const bench = new Bench();
   bench.step({ t: "go" });
