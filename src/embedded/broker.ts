@@ -30,7 +30,7 @@ import type { Batch } from "./gather.ts";
 import { Graves } from "./graves.ts";
 import { LocalCluster } from "./local-cluster.ts";
 import { purge } from "./purge.ts";
-import type { FoundRow, LaneRow, Tuning } from "./store/protocol.ts";
+import type { Chore, FoundRow, LaneRow, Tuning } from "./store/protocol.ts";
 import { AVAILABLE, BURIED } from "./store/schema.ts";
 import { Handed } from "./subscription.ts";
 import { TUNING } from "./tuning.ts";
@@ -48,6 +48,9 @@ export interface EmbeddedBrokerOptions {
   /** Limits, and faults made on purpose. @internal */
   readonly tuning?: Partial<Tuning>;
 }
+
+/** For a chore that turns out, when it is sent, to be of no use. */
+const NO_CHORE: Chore = { do: "cancel", rid: -1 };
 
 const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 
@@ -122,7 +125,8 @@ export class EmbeddedBroker implements Broker {
     if (!(delivery instanceof Handed) || !delivery.live || !(delivery.job instanceof Row)) return;
     const { rid } = delivery.job;
     delivery.started = true;
-    await this.#pipeline.chore(() => ({ do: "started", rid, alone }));
+    // settled before this is sent: a start that is written after its end would count as a crash
+    await this.#pipeline.chore(() => (delivery.live ? { do: "started", rid, alone } : NO_CHORE));
   }
 
   complete(delivery: Delivery): void {
@@ -180,10 +184,11 @@ export class EmbeddedBroker implements Broker {
     const envelope = decoded.ok ? decoded.envelope : undefined;
     const found = this.#where(row);
     if (found !== "available" && found !== "scheduled") return { found, envelope };
-    const { rid } = row;
-    this.#connection.lanes.numbered(row.lane).drop(rid);
-    const removed = await this.#pipeline.chore<{ state: number } | undefined>(() => ({ do: "cancel", rid }));
-    if (removed === undefined) return { found: "absent", envelope };
+    const removed = await this.#remove(row);
+    if (removed === undefined) {
+      const held = this.#connection.lanes.numbered(row.lane).isHanded(row.rid);
+      return { found: held ? "unsettled" : "absent", envelope };
+    }
     return { found: removed.state === AVAILABLE ? "available" : "scheduled", envelope };
   }
 
@@ -221,7 +226,8 @@ export class EmbeddedBroker implements Broker {
     const jobs = rows.flatMap((row): QueuedJob[] => {
       const state = this.#where(row);
       const decoded = decodeEnvelope(row.body);
-      if (!decoded.ok || (state !== "available" && state !== "scheduled")) return [];
+      if (!decoded.ok || this.#pipeline.settling(row.rid) !== undefined) return [];
+      if (state !== "available" && state !== "scheduled") return [];
       return [{ envelope: decoded.envelope, state, dueAt: state === "scheduled" ? row.ord : undefined }];
     });
     return { jobs: jobs.slice(0, limit), complete: rows.length < asked && jobs.length <= limit };
@@ -260,6 +266,8 @@ export class EmbeddedBroker implements Broker {
     const at = this.#clock.now();
     this.#connection.marks.add(partition, id, at);
     await this.#pipeline.chore(() => ({ do: "mark", partition, id, at }));
+    // a store that was opened anew meanwhile did not know of it
+    this.#connection.marks.add(partition, id, at);
   }
 
   isMarked(partition: string, id: string): boolean {
@@ -270,6 +278,17 @@ export class EmbeddedBroker implements Broker {
     this.#check();
     this.#connection.marks.delete(partition, id);
     await this.#pipeline.chore(() => ({ do: "unmark", partition, id }));
+    this.#connection.marks.delete(partition, id);
+  }
+
+  /** Removes a row that waits, unless a commit that went before it has had it handed out. */
+  #remove({ rid, lane: number }: FoundRow): Promise<{ state: number } | undefined> {
+    const lane = this.#connection.lanes.numbered(number);
+    lane.drop(rid);
+    return this.#pipeline.chore(() => {
+      lane.drop(rid);
+      return lane.isHanded(rid) ? NO_CHORE : { do: "cancel", rid };
+    });
   }
 
   get #pipeline() {
@@ -316,6 +335,7 @@ export class EmbeddedBroker implements Broker {
     if (state === BURIED) return "buried";
     if (state !== AVAILABLE) return "scheduled";
     if (this.#connection.lanes.numbered(lane).isHanded(rid)) return "unsettled";
-    return this.#pipeline.isEnding(rid) ? "absent" : "available";
+    const soon = this.#pipeline.settling(rid) ?? "available";
+    return soon === "gone" ? "absent" : soon;
   }
 }

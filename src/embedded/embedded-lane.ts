@@ -113,7 +113,8 @@ export class EmbeddedLane implements Source<Row> {
   nextFrontier(): number | undefined {
     this.#ahead = Math.min(FRONTIER_MOST, Math.max(FRONTIER_AHEAD, 2 * this.#recent));
     this.#recent = 0;
-    const first = this.ready.head?.ord ?? this.next;
+    // with nothing in memory the next one is the first that is unread: the backlog behind it was not handed out
+    const first = this.ready.head?.ord ?? (this.atEnd ? this.next : this.cursor + 1);
     const needed = first + this.outlet.room + this.#ahead / 2;
     return this.outlet.consumed && needed > this.frontier ? first + this.span : undefined;
   }

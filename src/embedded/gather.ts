@@ -22,13 +22,6 @@ export class Deferred<T> {
   });
 }
 
-/** Nobody waits for it: if it fails, its jobs run again. */
-function unheard(): Deferred<unknown> {
-  const answer = new Deferred<unknown>();
-  answer.promise.catch(() => undefined);
-  return answer;
-}
-
 /** A chore is made when it is sent: what a purge must spare is known only then. */
 export interface PendingChore {
   readonly make: () => Chore;
@@ -55,6 +48,8 @@ export class Batch {
   readonly moves: Move[] = [];
   readonly chores: PendingChore[] = [];
   readonly reads: PendingRead[] = [];
+  /** Ended in a commit whose outcome was unknown: some of them may be gone already. */
+  readonly gone: number[] = [];
   /** Called when the batch is durable. */
   readonly after: (() => void)[] = [];
   #keyed = false;
@@ -67,7 +62,8 @@ export class Batch {
   }
 
   get empty(): boolean {
-    const lists = [this.envelopes, this.ended, this.stopped, this.moves, this.chores, this.reads];
+    const ends = [this.ended, this.stopped, this.moves, this.gone];
+    const lists = [this.envelopes, ...ends, this.chores, this.reads];
     return lists.every((list) => list.length === 0);
   }
 
@@ -136,8 +132,7 @@ export class Batch {
     next.after.push(...this.after);
     next.moves.push(...this.moves);
     next.stopped.push(...this.stopped);
-    const rids = this.ended.filter((_, at) => at % 2 === 0);
-    if (rids.length > 0) next.chores.push({ make: () => ({ do: "ended", rids }), answer: unheard() });
+    next.gone.push(...this.gone, ...this.ended.filter((_, at) => at % 2 === 0));
     return next;
   }
 
@@ -149,10 +144,23 @@ export class Batch {
     next.big.push(...this.big);
     next.stopped.push(...this.stopped);
     next.moves.push(...this.moves);
+    next.gone.push(...this.gone);
     next.chores.push(...this.chores);
     next.reads.push(...this.reads);
     next.after.push(...this.after);
     return next;
+  }
+
+  /** Its enqueues were refused: the places they were given are the next ones again. */
+  giveBackPlaces(): void {
+    for (const [at, lane] of this.lanes.entries()) if (this.dues[at] === 0) lane.next -= 1;
+  }
+
+  /** Where a job is about to be, as far as this batch changes that. */
+  outcomeOf(rid: number): "gone" | Move["to"] | undefined {
+    for (let i = 0; i < this.ended.length; i += 2) if (this.ended[i] === rid) return "gone";
+    if (this.gone.includes(rid)) return "gone";
+    return this.moves.find((move) => move.rid === rid)?.to;
   }
 
   /** The message of this batch; gives its jobs their places. */
@@ -182,10 +190,17 @@ export class Batch {
       keys: this.#keyed ? this.envelopes.map((envelope) => envelope.queueKey ?? null) : undefined,
       bodies: this.bodies,
       moves: this.moves,
-      chores: this.chores.map((chore) => chore.make()),
+      chores: this.#choresNow(),
       frontiers: [],
       takes: [],
       reads: this.reads.map((one) => one.read),
     };
+  }
+
+  /** In the order of their answers; nobody waits for the last one. */
+  #choresNow(): Chore[] {
+    const chores = this.chores.map((chore) => chore.make());
+    if (this.gone.length > 0) chores.push({ do: "ended", rids: this.gone });
+    return chores;
   }
 }

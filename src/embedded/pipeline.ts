@@ -42,6 +42,8 @@ export class Pipeline implements Needs {
   #drained: Deferred<void> | undefined;
   readonly #hungry = new Set<EmbeddedLane>();
   readonly #behind = new Set<EmbeddedLane>();
+  /** Lanes that the commit in flight reads for or moves the frontier of. */
+  #served: EmbeddedLane[] = [];
   /** Characters of jobs kept in memory for hand-out. */
   kept = 0;
 
@@ -70,12 +72,13 @@ export class Pipeline implements Needs {
     return this.#rid++;
   }
 
-  /** Settled, and not known to be durable. */
-  isEnding(rid: number): boolean {
-    return this.pending.some(({ ended, moves }) => {
-      for (let i = 0; i < ended.length; i += 2) if (ended[i] === rid) return true;
-      return moves.some((move) => move.rid === rid);
-    });
+  /** What is about to become of a job that was settled and is not known to be durable. */
+  settling(rid: number): ReturnType<Batch["outcomeOf"]> {
+    for (const batch of this.pending) {
+      const outcome = batch.outcomeOf(rid);
+      if (outcome !== undefined) return outcome;
+    }
+    return undefined;
   }
 
   /** All that waits, the one in flight included. */
@@ -205,6 +208,8 @@ export class Pipeline implements Needs {
     this.#flying = undefined;
     batch.published(this.#refuseAll(batch, undefined));
     this.#waiting.unshift(batch.withoutInserts());
+    // what they asked for was rolled back too: they ask again
+    for (const lane of this.#served) lane.outlet.wake();
     this.#resting = setTimeout(() => {
       this.#resting = undefined;
       this.commitSoon();
@@ -213,6 +218,7 @@ export class Pipeline implements Needs {
 
   #refuseAll(batch: Batch, freeBytes: number | undefined): Map<Envelope, Error> | undefined {
     if (batch.envelopes.length === 0) return undefined;
+    batch.giveBackPlaces();
     const error = new StorageFull(this.#path, freeBytes);
     return new Map(batch.envelopes.map((envelope) => [envelope, error]));
   }
@@ -231,6 +237,7 @@ export class Pipeline implements Needs {
       clearTimeout(this.#lazy);
       this.#lazy = undefined;
     }
+    this.#served = [...this.#hungry, ...this.#behind];
     // before the batch's jobs are given their places: these may be handed out as soon as they are durable
     const frontiers = this.#frontiers(batch);
     const work = batch.toWork(this.#clock.now());

@@ -171,6 +171,7 @@ export class Pump {
   /** Nothing is handed out any more. */
   stop(): void {
     this.#stopped = true;
+    for (const outlet of this.#marked) outlet.marked = false;
     this.#marked = [];
   }
 
