@@ -4,7 +4,7 @@
  * Owns nothing. `docs/` says what each name means; `spillway/job` is the light part for job modules.
  */
 export type { CallbackJob, Callbacks } from "./actors/callbacks.ts";
-export { UnknownCommand } from "./actors/errors.ts";
+export { PartitionNotRunning, UnknownCommand } from "./actors/errors.ts";
 export { type EventType, eventTypes, type SpillwayEvent } from "./actors/events.ts";
 export type { JobRef } from "./actors/job-ref.ts";
 export type { Logger } from "./actors/services.ts";

@@ -7,12 +7,18 @@ import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
 import { JobFailed } from "../jobs/errors.ts";
 import type { From } from "../kernel/types.ts";
 import { asError, jobFields } from "./callbacks.ts";
-import type { ConsumerState } from "./consumer.ts";
+import { askOf, type ConsumerState } from "./consumer.ts";
 import { limitOf, type OpenQueue } from "./open-queue.ts";
 import { buryWith, verdict } from "./settlement.ts";
 
 export type ConsumerEffect =
-  | { readonly t: "open"; readonly queues: Readonly<Record<string, number>>; readonly from: From<void> }
+  | {
+      readonly t: "declare";
+      readonly queues: Readonly<Record<string, number>>;
+      readonly round: number;
+      readonly from: From<void>;
+    }
+  | { readonly t: "open"; readonly queue: string; readonly concurrency: number }
   | { readonly t: "limit"; readonly subscription: Subscription; readonly limit: number }
   | { readonly t: "pause" | "resume" | "unsubscribe"; readonly subscription: Subscription }
   | { readonly t: "release" | "unknown" | "cancelled"; readonly delivery: Delivery };
@@ -30,8 +36,10 @@ export function carryOutConsumer(effect: ConsumerEffect, s: ConsumerState): void
     case "unsubscribe":
       effect.subscription.cancel().catch((error) => s.services.logger.warn(asError(error).message));
       return;
+    case "declare":
+      return declare(s, effect);
     case "open":
-      return open(s, effect.queues, effect.from);
+      return openQueue(s, effect.queue, effect.concurrency);
     case "unknown":
       return buryUnknown(s, effect.delivery);
     case "cancelled":
@@ -39,29 +47,30 @@ export function carryOutConsumer(effect: ConsumerEffect, s: ConsumerState): void
   }
 }
 
-/** Subscribes to one queue that exists. */
-export function openQueue(s: ConsumerState, ref: QueueRef, concurrency: number): OpenQueue {
+/**
+ * Subscribes to one queue that exists. It is in the state at once, not by a message: a pause or an end that is on
+ * its way must find it there.
+ */
+export function openQueue(s: ConsumerState, name: string, concurrency: number): void {
   const { services, self } = s;
+  const ref: QueueRef = { partition: s.partition, queue: name };
   const { broker, catalogue } = services;
   const lane = services.laneOf(ref);
   services.admission.cast({ t: "open", lane, partition: ref.partition, queue: ref.queue, concurrency });
   const queue: OpenQueue = { ref, lane, concurrency, paused: false, subscription: undefined, keyWaiters: 0 };
-  if (concurrency === 0 || !services.runsJobs) return queue;
+  s.queues.set(name, queue);
+  if (concurrency === 0 || !services.runsJobs) return;
   queue.subscription = broker.subscribe(ref, limitOf(queue), (delivery) => {
     const { envelope } = delivery;
     const marked = broker.isMarked(envelope.partition, envelope.id);
     self.cast({ t: "deliver", delivery, queue, known: catalogue.get(envelope.job), marked });
   });
-  return queue;
 }
 
-function open(s: ConsumerState, queues: Readonly<Record<string, number>>, from: From<void>): void {
+function declare(s: ConsumerState, { queues, round, from }: ConsumerEffect & { t: "declare" }): void {
   const refs = Object.keys(queues).map((queue) => ({ partition: s.partition, queue }));
   s.services.broker.declare(refs).then(
-    () => {
-      for (const ref of refs) s.self.cast({ t: "opened", queue: openQueue(s, ref, queues[ref.queue] ?? 0) });
-      from.answer(undefined);
-    },
+    () => s.self.cast({ t: "declared", queues, round, from }),
     (error) => from.refuse(asError(error)),
   );
 }
@@ -72,7 +81,12 @@ function release(s: ConsumerState, delivery: Delivery): void {
 
 /** The consumer is gone, however it went: no subscription of it is left, and what it held is the broker's again. */
 export function letGo(s: ConsumerState): void {
-  for (const waiter of s.keyWaiters.values()) release(s, waiter.delivery);
+  s.draining = true;
+  for (const waiter of s.keyWaiters.values()) {
+    const ask = askOf(waiter, s.self);
+    if (ask !== undefined) s.coordinator.cast(ask);
+    release(s, waiter.delivery);
+  }
   s.keyWaiters.clear();
   for (const queue of s.queues.values())
     queue.subscription?.cancel().catch((error) => s.services.logger.warn(asError(error).message));

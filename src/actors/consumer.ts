@@ -8,6 +8,7 @@ import type { Delivery } from "../broker/contract.ts";
 import type { Behaviour, From, Out, Ref } from "../kernel/types.ts";
 import type { KnownJob } from "./catalogue.ts";
 import { type ConsumerEffect, carryOutConsumer, letGo, openQueue } from "./consumer-effects.ts";
+import { PartitionNotRunning } from "./errors.ts";
 import type { CoordinatorAnswer, CoordinatorMessage } from "./global-coordinator.ts";
 import { limitOf, type OpenQueue } from "./open-queue.ts";
 import type { NodeServices } from "./services.ts";
@@ -19,6 +20,8 @@ export interface KeyWaiter {
   readonly queue: OpenQueue;
   /** Tells this wait from an earlier one of the same job, whose answer may still be under way. */
   readonly token: number;
+  /** Another job holds the key: it stands in its queue's `keyWaiters`. */
+  counted: boolean;
 }
 
 export type ConsumerMessage =
@@ -31,7 +34,13 @@ export type ConsumerMessage =
       readonly marked: boolean;
     }
   | { readonly t: "configure"; readonly queues: Readonly<Record<string, number>>; readonly from: From<void> }
-  | { readonly t: "opened"; readonly queue: OpenQueue }
+  /** The queues of a `configure` exist. */
+  | {
+      readonly t: "declared";
+      readonly queues: Readonly<Record<string, number>>;
+      readonly round: number;
+      readonly from: From<void>;
+    }
   /** Hands out no more of one queue, or of all, and hands back what has not started. */
   | { readonly t: "pause"; readonly queue: string | "all"; readonly from: From<void> }
   | { readonly t: "resume"; readonly queue: string | "all"; readonly from: From<void> }
@@ -50,6 +59,8 @@ export interface ConsumerState {
   readonly keyWaiters: Map<string, KeyWaiter>;
   draining: boolean;
   tokens: number;
+  /** Grows with each `configure`: of two under way only the later one counts. */
+  rounds: number;
 }
 
 type ConsumerOut = Out<ConsumerMessage, ConsumerEffect>;
@@ -61,12 +72,13 @@ export function stepConsumer(s: ConsumerState, m: ConsumerMessage, _now: number,
     case "granted":
       return granted(s, m, out);
     case "queued":
-      return queued(s, m.id, out);
+      return queued(s, m, out);
     case "configure":
-      return configure(s, m.queues, m.from, out);
-    case "opened":
-      s.queues.set(m.queue.ref.queue, m.queue);
-      return;
+      return out.effect({ t: "declare", queues: m.queues, round: ++s.rounds, from: m.from });
+    case "declared":
+      if (s.draining) return out.refuse(m.from, new PartitionNotRunning(s.partition));
+      if (m.round === s.rounds) configure(s, m.queues, out);
+      return out.reply(m.from, undefined);
     case "pause":
       for (const queue of chosen(s, m.queue)) pause(s, queue, out);
       return out.reply(m.from, undefined);
@@ -88,12 +100,12 @@ function deliver(s: ConsumerState, m: ConsumerMessage & { t: "deliver" }, out: C
   const { delivery, known, queue } = m;
   if (m.marked) return out.effect({ t: "cancelled", delivery });
   if (known === undefined) return out.effect({ t: "unknown", delivery });
-  if (queue.paused || s.draining) return out.effect({ t: "release", delivery });
+  if (queue.paused || queue.subscription === undefined) return out.effect({ t: "release", delivery });
   const { executionKey, id } = delivery.envelope;
   if (executionKey === undefined)
     return out.cast(s.supervisor, { t: "run", delivery, known, lane: queue.lane });
   const token = ++s.tokens;
-  s.keyWaiters.set(id, { delivery, known, queue, token });
+  s.keyWaiters.set(id, { delivery, known, queue, token, counted: false });
   out.cast(s.coordinator, {
     t: "acquire",
     key: executionKey,
@@ -103,14 +115,12 @@ function deliver(s: ConsumerState, m: ConsumerMessage & { t: "deliver" }, out: C
   });
 }
 
-/** The key is there: the job goes on. One that was handed back meanwhile passes the key on. */
+/** The key is there: the job goes on. Of one that was handed back meanwhile the key is with the next already. */
 function granted(s: ConsumerState, m: CoordinatorAnswer, out: ConsumerOut): void {
-  const { id, key } = m;
-  const waiter = s.keyWaiters.get(id);
-  if (waiter === undefined) return out.cast(s.coordinator, { t: "release", key, id });
-  if (waiter.token !== m.token) return;
-  s.keyWaiters.delete(id);
-  if (waiter.queue.keyWaiters > 0) setKeyWaiters(waiter.queue, waiter.queue.keyWaiters - 1, out);
+  const waiter = s.keyWaiters.get(m.id);
+  if (waiter?.token !== m.token) return;
+  s.keyWaiters.delete(m.id);
+  uncount(waiter, out);
   out.cast(s.supervisor, {
     t: "run",
     delivery: waiter.delivery,
@@ -120,9 +130,17 @@ function granted(s: ConsumerState, m: CoordinatorAnswer, out: ConsumerOut): void
 }
 
 /** Another job holds the key: the queue may deliver one more in its place. */
-function queued(s: ConsumerState, id: string, out: ConsumerOut): void {
-  const waiter = s.keyWaiters.get(id);
-  if (waiter !== undefined) setKeyWaiters(waiter.queue, waiter.queue.keyWaiters + 1, out);
+function queued(s: ConsumerState, m: CoordinatorAnswer, out: ConsumerOut): void {
+  const waiter = s.keyWaiters.get(m.id);
+  if (waiter?.token !== m.token || waiter.counted) return;
+  waiter.counted = true;
+  setKeyWaiters(waiter.queue, waiter.queue.keyWaiters + 1, out);
+}
+
+function uncount(waiter: KeyWaiter, out: ConsumerOut): void {
+  if (!waiter.counted) return;
+  waiter.counted = false;
+  setKeyWaiters(waiter.queue, waiter.queue.keyWaiters - 1, out);
 }
 
 function setKeyWaiters(queue: OpenQueue, keyWaiters: number, out: ConsumerOut): void {
@@ -132,26 +150,19 @@ function setKeyWaiters(queue: OpenQueue, keyWaiters: number, out: ConsumerOut): 
 }
 
 /** The complete list: what is left out stops on this node, what is new starts, the rest changes its number. */
-function configure(
-  s: ConsumerState,
-  queues: Readonly<Record<string, number>>,
-  from: From<void>,
-  out: ConsumerOut,
-): void {
+function configure(s: ConsumerState, queues: Readonly<Record<string, number>>, out: ConsumerOut): void {
   for (const [name, queue] of s.queues) {
     if (Object.hasOwn(queues, name)) continue;
     closeQueue(s, queue, out);
     s.queues.delete(name);
   }
-  const added: Record<string, number> = {};
   for (const [name, concurrency] of Object.entries(queues)) {
     const queue = s.queues.get(name);
     if (queue === undefined || (queue.concurrency === 0) !== (concurrency === 0)) {
       if (queue !== undefined) closeQueue(s, queue, out);
-      added[name] = concurrency;
+      out.effect({ t: "open", queue: name, concurrency });
     } else setConcurrency(s, queue, concurrency, out);
   }
-  out.effect({ t: "open", queues: added, from });
 }
 
 function setConcurrency(s: ConsumerState, queue: OpenQueue, concurrency: number, out: ConsumerOut): void {
@@ -187,25 +198,32 @@ function closeQueue(s: ConsumerState, queue: OpenQueue, out: ConsumerOut): void 
 
 /** What has not started goes back to the broker, to its old place. */
 function takeBack(s: ConsumerState, queue: OpenQueue, out: ConsumerOut): void {
-  for (const [id, waiter] of s.keyWaiters) if (waiter.queue === queue) forget(s, id, waiter, out);
+  for (const waiter of s.keyWaiters.values()) {
+    if (waiter.queue !== queue) continue;
+    forget(s, waiter, out);
+    out.effect({ t: "release", delivery: waiter.delivery });
+  }
   out.cast(s.supervisor, { t: "withdraw", lane: queue.lane });
 }
 
-function forget(s: ConsumerState, id: string, waiter: KeyWaiter, out: ConsumerOut): void {
-  s.keyWaiters.delete(id);
-  const key = waiter.delivery.envelope.executionKey;
-  if (key !== undefined) out.cast(s.coordinator, { t: "withdraw", key, id });
-  if (waiter.queue.keyWaiters > 0) setKeyWaiters(waiter.queue, waiter.queue.keyWaiters - 1, out);
-  out.effect({ t: "release", delivery: waiter.delivery });
+function forget(s: ConsumerState, waiter: KeyWaiter, out: ConsumerOut): void {
+  const ask = askOf(waiter, s.self);
+  s.keyWaiters.delete(waiter.delivery.envelope.id);
+  if (ask !== undefined) out.cast(s.coordinator, ask);
+  uncount(waiter, out);
+}
+
+/** The message that takes a waiter's ask for its key back. */
+export function askOf(waiter: KeyWaiter, self: Ref<ConsumerMessage>): CoordinatorMessage | undefined {
+  const { executionKey: key, id } = waiter.delivery.envelope;
+  const to = self as Ref<CoordinatorAnswer>;
+  return key === undefined ? undefined : { t: "withdraw", key, id, token: waiter.token, to };
 }
 
 function cancel(s: ConsumerState, id: string, from: From<KeyWaiter | undefined>, out: ConsumerOut): void {
   const waiter = s.keyWaiters.get(id);
   if (waiter !== undefined) {
-    s.keyWaiters.delete(id);
-    const key = waiter.delivery.envelope.executionKey;
-    if (key !== undefined) out.cast(s.coordinator, { t: "withdraw", key, id });
-    if (waiter.queue.keyWaiters > 0) setKeyWaiters(waiter.queue, waiter.queue.keyWaiters - 1, out);
+    forget(s, waiter, out);
     out.effect({ t: "cancelled", delivery: waiter.delivery });
   }
   out.reply(from, waiter);
@@ -240,13 +258,15 @@ export const consumer: Behaviour<ConsumerState, ConsumerMessage, ConsumerEffect,
       keyWaiters: new Map(),
       draining: false,
       tokens: 0,
+      rounds: 0,
     };
     // not `terminate`: what it holds must go back also when it was killed
     self.kernel.onExit(self.ref, () => letGo(state));
     const queues = args.queues();
     const refs = Object.keys(queues).map((queue) => ({ partition, queue }));
     await services.broker.declare(refs);
-    for (const ref of refs) state.queues.set(ref.queue, openQueue(state, ref, queues[ref.queue] ?? 0));
+    if (state.draining) return state; // killed meanwhile
+    for (const { queue } of refs) openQueue(state, queue, queues[queue] ?? 0);
     return state;
   },
   step: stepConsumer,

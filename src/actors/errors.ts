@@ -12,3 +12,13 @@ export class UnknownCommand extends SpillwayError {
     super(`no command "${command}" is registered on this node; register it with runtime.system.register.`);
   }
 }
+
+/** Nothing was changed: the partition is not here, or is on its way out. */
+export class PartitionNotRunning extends SpillwayError {
+  readonly code = "PartitionNotRunning";
+  constructor(readonly partition: string) {
+    super(
+      `partition "${partition}" is neither running nor waiting on this node; start it with runtime.partitions.start.`,
+    );
+  }
+}

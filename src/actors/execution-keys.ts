@@ -12,7 +12,8 @@ export interface Requester<W> {
 }
 
 interface Lease<W> {
-  holder: string;
+  /** As it was granted; a later ask of the same job (adoption) leaves it as it is. */
+  holder: Requester<W>;
   readonly waiters: Requester<W>[];
 }
 
@@ -23,10 +24,10 @@ export class ExecutionKeys<W> {
   acquire(key: string, requester: Requester<W>): boolean {
     const lease = this.#leases.get(key);
     if (lease === undefined) {
-      this.#leases.set(key, { holder: requester.id, waiters: [] });
+      this.#leases.set(key, { holder: requester, waiters: [] });
       return true;
     }
-    if (lease.holder === requester.id) return true;
+    if (lease.holder.id === requester.id) return true;
     const at = lease.waiters.findIndex((w) => w.id === requester.id);
     if (at < 0) lease.waiters.push(requester);
     else lease.waiters[at] = requester;
@@ -36,18 +37,29 @@ export class ExecutionKeys<W> {
   /** Whoever is next, when `id` held the key; `undefined` when it did not, or nobody waits. */
   release(key: string, id: string): Requester<W> | undefined {
     const lease = this.#leases.get(key);
-    if (lease === undefined || lease.holder !== id) return undefined;
+    return lease === undefined || lease.holder.id !== id ? undefined : this.#pass(key, lease);
+  }
+
+  #pass(key: string, lease: Lease<W>): Requester<W> | undefined {
     const next = lease.waiters.shift();
     if (next === undefined) this.#leases.delete(key);
-    else lease.holder = next.id;
+    else lease.holder = next;
     return next;
   }
 
-  /** Takes a waiter out of the line. */
-  withdraw(key: string, id: string): void {
+  /**
+   * Takes one ask back: out of the line, or with the grant that is under way to who no longer wants it; whoever is
+   * next then. The key of a body that runs, under an older ask of the same job, stays where it is.
+   */
+  withdraw(key: string, { id, who, token }: Requester<W>): Requester<W> | undefined {
     const lease = this.#leases.get(key);
-    const at = lease?.waiters.findIndex((w) => w.id === id) ?? -1;
-    if (at >= 0) lease?.waiters.splice(at, 1);
+    if (lease === undefined) return undefined;
+    const { holder } = lease;
+    if (holder.id === id)
+      return holder.who === who && holder.token === token ? this.#pass(key, lease) : undefined;
+    const at = lease.waiters.findIndex((w) => w.id === id);
+    if (at >= 0) lease.waiters.splice(at, 1);
+    return undefined;
   }
 
   /** Takes every waiter of a requester out of the line (it is gone). */
@@ -65,7 +77,7 @@ export class ExecutionKeys<W> {
   holders(): readonly { readonly key: string; readonly id: string; readonly waiting: number }[] {
     return [...this.#leases].map(([key, lease]) => ({
       key,
-      id: lease.holder,
+      id: lease.holder.id,
       waiting: lease.waiters.length,
     }));
   }

@@ -6,7 +6,7 @@
  * dies the partition's other actors restart with it (rest_for_one), hand back what had not started, and ask again.
  */
 import type { Behaviour, From, Out, Ref } from "../kernel/types.ts";
-import { ExecutionKeys } from "./execution-keys.ts";
+import { ExecutionKeys, type Requester } from "./execution-keys.ts";
 import type { NodeServices } from "./services.ts";
 
 export type CoordinatorMessage =
@@ -20,7 +20,14 @@ export type CoordinatorMessage =
       readonly to: Ref<CoordinatorAnswer>;
     }
   | { readonly t: "release"; readonly key: string; readonly id: string }
-  | { readonly t: "withdraw"; readonly key: string; readonly id: string }
+  /** Takes an ask back, also one whose grant is under way: who asked looks at that no more. */
+  | {
+      readonly t: "withdraw";
+      readonly key: string;
+      readonly id: string;
+      readonly token: number;
+      readonly to: Ref<CoordinatorAnswer>;
+    }
   | { readonly t: "requester-gone"; readonly to: Ref<CoordinatorAnswer> }
   | { readonly t: "holders"; readonly from: From<ReturnType<ExecutionKeys<unknown>["holders"]>> };
 
@@ -58,14 +65,10 @@ export function stepCoordinator(
   switch (m.t) {
     case "acquire":
       return acquire(s, m, out);
-    case "release": {
-      const next = s.keys.release(m.key, m.id);
-      if (next !== undefined)
-        out.cast(next.who, { t: "granted", key: m.key, id: next.id, token: next.token });
-      return;
-    }
+    case "release":
+      return grant(m.key, s.keys.release(m.key, m.id), out);
     case "withdraw":
-      return s.keys.withdraw(m.key, m.id);
+      return grant(m.key, s.keys.withdraw(m.key, { id: m.id, who: m.to, token: m.token }), out);
     case "requester-gone":
       s.known.delete(m.to);
       return s.keys.withdrawAll(m.to);
@@ -77,6 +80,12 @@ export function stepCoordinator(
     case "deposed":
       return out.effect({ t: "lost" });
   }
+}
+
+type Next = Requester<Ref<CoordinatorAnswer>> | undefined;
+
+function grant(key: string, next: Next, out: Out<CoordinatorMessage, Effect>): void {
+  if (next !== undefined) out.cast(next.who, { t: "granted", key, id: next.id, token: next.token });
 }
 
 function acquire(

@@ -4,6 +4,7 @@
  * Owns nothing; every call goes to the actor or the broker that does.
  */
 import type { ConsumerMessage } from "../actors/consumer.ts";
+import { PartitionNotRunning } from "../actors/errors.ts";
 import { partitionNames } from "../actors/partition.ts";
 import { drainPartition } from "../actors/shutdown-handler.ts";
 import type { PartitionState, WaitingPartitionsMessage } from "../actors/waiting-partitions.ts";
@@ -13,7 +14,7 @@ import type { HistoryEntry } from "../jobs/envelope.ts";
 import { InvalidJob, JobFailed } from "../jobs/errors.ts";
 import { checkName } from "../jobs/names.ts";
 import type { From, Ref } from "../kernel/types.ts";
-import { InvalidOptions, PartitionNotRunning, RuntimeStopped } from "./errors.ts";
+import { InvalidOptions, RuntimeStopped } from "./errors.ts";
 import { type Node, names } from "./node.ts";
 import type { QueueOptions } from "./options.ts";
 

@@ -47,15 +47,6 @@ export class ExecuteTimeout extends SpillwayError {
   }
 }
 
-export class PartitionNotRunning extends SpillwayError {
-  readonly code = "PartitionNotRunning";
-  constructor(readonly partition: string) {
-    super(
-      `partition "${partition}" is neither running nor waiting on this node; start it with runtime.partitions.start.`,
-    );
-  }
-}
-
 export class CoordinatorUnavailable extends SpillwayError {
   readonly code = "CoordinatorUnavailable";
   constructor(

@@ -39,6 +39,24 @@ test("a requester that is gone leaves every line it stood in", () => {
   expect(keys.release("k", "1")?.id).toBe("3");
 });
 
+test("a grant that crosses with its withdrawal goes to the next in line", () => {
+  const keys = new ExecutionKeys<string>();
+  keys.acquire("k", { id: "1", who: "a", token: 1 });
+  keys.acquire("k", { id: "2", who: "a", token: 2 });
+  expect(keys.withdraw("k", { id: "1", who: "a", token: 1 })).toEqual({ id: "2", who: "a", token: 2 });
+  expect(keys.withdraw("k", { id: "2", who: "a", token: 2 })).toBeUndefined();
+  expect(keys.isHeld("k")).toBe(false);
+});
+
+test("a body that runs keeps its key when a later ask of the same job is taken back", () => {
+  const keys = new ExecutionKeys<string>();
+  keys.acquire("k", { id: "1", who: "a", token: 1 });
+  keys.acquire("k", { id: "2", who: "a", token: 2 });
+  expect(keys.acquire("k", { id: "1", who: "a", token: 3 })).toBe(true);
+  expect(keys.withdraw("k", { id: "1", who: "a", token: 3 })).toBeUndefined();
+  expect(keys.holders()).toEqual([{ key: "k", id: "1", waiting: 1 }]);
+});
+
 const command = fc.record({
   kind: fc.constantFrom("acquire", "acquire", "release", "withdraw"),
   key: fc.constantFrom("k1", "k2"),
@@ -66,7 +84,7 @@ test("no key is ever held by two, none is leaked, and no waiter is forgotten", (
             expect(next?.id).toBe(line[0]);
           }
         } else {
-          keys.withdraw(key, id);
+          keys.withdraw(key, { id, who: "w", token: 1 });
           if (line.indexOf(id) > 0) line.splice(line.indexOf(id), 1);
         }
         const held = [...lines]
