@@ -93,6 +93,7 @@ export class EventHub {
   readonly #node: string;
   readonly #now: () => number;
   readonly #report: (error: unknown) => void;
+  #closed = false;
 
   constructor(node: string, now: () => number, report: (error: unknown) => void) {
     this.#node = node;
@@ -148,6 +149,7 @@ export class EventHub {
 
   /** All events from now on; a reader that falls 10,000 behind loses the oldest. Ends when the runtime has stopped. */
   stream(): AsyncIterableIterator<SpillwayEvent> {
+    if (this.#closed) return new EventStream(() => {}, true);
     const stream = new EventStream(() => {
       if (this.#streams.delete(stream)) this.#all--;
     });
@@ -157,6 +159,7 @@ export class EventHub {
   }
 
   close(): void {
+    this.#closed = true;
     for (const stream of [...this.#streams]) void stream.return();
   }
 }
@@ -167,10 +170,11 @@ class EventStream implements AsyncIterableIterator<SpillwayEvent> {
   readonly #buffer: SpillwayEvent[] = [];
   readonly #readers: ((result: IteratorResult<SpillwayEvent>) => void)[] = [];
   readonly #closed: () => void;
-  #done = false;
+  #done: boolean;
 
-  constructor(closed: () => void) {
+  constructor(closed: () => void, done = false) {
     this.#closed = closed;
+    this.#done = done;
   }
 
   push(event: SpillwayEvent): void {

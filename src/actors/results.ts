@@ -48,6 +48,7 @@ export class Results {
   /** By partition, then id: both strings are hashed already, a joined one would be hashed anew each time. */
   readonly #partitions = new Map<string, PartitionResults>();
   readonly #now: () => number;
+  #closed = false;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -68,9 +69,10 @@ export class Results {
     this.#partitions.get(partition)?.forget(id);
   }
 
-  /** Tells the waiter once: the job's end, or that nobody will know it. */
+  /** Tells the waiter once: the job's end, or that nobody will know it; at once when it is closed. */
   wait(partition: string, id: string, waiter: Waiter): void {
-    this.#of(partition).wait(id, waiter);
+    if (this.#closed) waiter.tell(undefined);
+    else this.#of(partition).wait(id, waiter);
   }
 
   /** The waiter is not told any more. */
@@ -95,6 +97,7 @@ export class Results {
   }
 
   close(): void {
+    this.#closed = true;
     for (const results of this.#partitions.values()) results.close();
   }
 }
@@ -128,14 +131,25 @@ class PartitionResults {
   }
 
   async sweep(find: (id: string) => Promise<string>): Promise<void> {
-    let left = SWEEP_MOST;
-    for (const [id, waiters] of this.#waiters) {
-      const first = Array.isArray(waiters) ? waiters[0] : waiters;
-      if (first === undefined || ++first.sweeps < SWEEP_FROM) continue;
-      if (left-- === 0) return;
+    for (const [id, first] of this.#due()) {
+      const waiters = this.#waiters.get(id);
+      if (waiters === undefined) continue; // told meanwhile
+      // to the end of the line: a hundred that wait for hours must not keep all others from being looked at
+      this.#waiters.delete(id);
+      this.#waiters.set(id, waiters);
       first.absent = (await find(id)) === "absent" ? first.absent + 1 : 0;
       if (first.absent >= 2) this.#tell(id, this.get(id) ?? "unknown");
     }
+  }
+
+  #due(): (readonly [string, Waiter])[] {
+    const due: (readonly [string, Waiter])[] = [];
+    for (const [id, waiters] of this.#waiters) {
+      const first = Array.isArray(waiters) ? waiters[0] : waiters;
+      if (first === undefined || ++first.sweeps < SWEEP_FROM) continue;
+      if (due.push([id, first]) === SWEEP_MOST) break;
+    }
+    return due;
   }
 
   /** The clock is looked at once in 64 ends; a generation that is a little older than 30 s harms nobody. */

@@ -4,6 +4,8 @@
  * Owns the wanted state: a partition that cannot start, or that gave up, is *waiting*, shown as such and tried
  * again every second. The map itself is the node's: when this actor dies, it is started again and tries all of it.
  */
+
+import { CallTimeout } from "../kernel/errors.ts";
 import type { Behaviour, ChildSpec, ExitReason, From, KernelApi, Out, Ref } from "../kernel/types.ts";
 import { asError } from "./callbacks.ts";
 import type { ConsumerMessage } from "./consumer.ts";
@@ -26,13 +28,20 @@ export type WaitingPartitionsMessage =
   | { readonly t: "stop"; readonly partition: string; readonly from: From<"stopped" | undefined> }
   | {
       readonly t: "started";
-      readonly partition: string;
+      readonly wanted: Wanted;
       readonly ref: Ref<never>;
       readonly from: From<PartitionState> | undefined;
     }
   | {
       readonly t: "failed";
-      readonly partition: string;
+      readonly wanted: Wanted;
+      readonly error: Error;
+      readonly from: From<PartitionState> | undefined;
+    }
+  /** It starts, and takes long: whoever waits is told, and it goes on. */
+  | {
+      readonly t: "late";
+      readonly wanted: Wanted;
       readonly error: Error;
       readonly from: From<PartitionState> | undefined;
     }
@@ -53,6 +62,10 @@ export interface Wanted {
   queues: Queues;
   state: PartitionState | "starting";
   ref: Ref<never> | undefined;
+  /** A start is under way: there is never a second one beside it. */
+  pending: boolean;
+  /** What its consumer opened when it was started last. */
+  opened: Queues | undefined;
 }
 
 export interface WaitingPartitionsState {
@@ -85,7 +98,10 @@ export function stepWaitingPartitions(
     case "started":
       return started(s, m, out);
     case "failed":
-      return failed(s, m.partition, m.error, m.from, out);
+      m.wanted.pending = false;
+      return failed(s, m.wanted, m.error, m.from, out);
+    case "late":
+      return late(s, m, out);
     case "down":
       return down(s, m, out);
     case "stop":
@@ -112,7 +128,14 @@ function start(
 ): void {
   const there = s.wanted.get(partition);
   if (there === undefined) {
-    const wanted: Wanted = { partition, queues, state: "starting", ref: undefined };
+    const wanted: Wanted = {
+      partition,
+      queues,
+      state: "starting",
+      ref: undefined,
+      pending: true,
+      opened: undefined,
+    };
     s.wanted.set(partition, wanted);
     return out.effect({ t: "start", wanted, from });
   }
@@ -126,26 +149,34 @@ function started(
   m: WaitingPartitionsMessage & { t: "started" },
   out: PartitionsOut,
 ): void {
-  const wanted = s.wanted.get(m.partition);
-  if (wanted === undefined) return out.effect({ t: "stop", ref: m.ref, from: IGNORED });
+  const { wanted } = m;
+  const { partition } = wanted;
+  wanted.pending = false;
+  if (s.wanted.get(partition) !== wanted) {
+    // it was stopped meanwhile; the same name may be wanted anew by now, with other queues
+    if (m.from !== undefined) out.reply(m.from, "waiting");
+    return out.effect({ t: "stop", ref: m.ref, from: IGNORED });
+  }
   wanted.state = "running";
   wanted.ref = m.ref;
-  out.monitor(m.ref, (reason) => ({ t: "down", partition: m.partition, pid: m.ref.pid, reason }));
-  out.effect({ t: "running", partition: m.partition });
+  out.monitor(m.ref, (reason) => ({ t: "down", partition, pid: m.ref.pid, reason }));
+  out.effect({ t: "running", partition });
+  // other queues were wanted while it started
+  if (wanted.opened !== wanted.queues) out.effect({ t: "configure", wanted, from: IGNORED });
   if (m.from !== undefined) out.reply(m.from, "running");
 }
 
-const IGNORED: From<"stopped"> = { answer: () => {}, refuse: () => {} };
+const IGNORED: From<unknown> = { answer: () => {}, refuse: () => {} };
 
 function failed(
   s: WaitingPartitionsState,
-  partition: string,
+  wanted: Wanted,
   error: Error,
   from: From<PartitionState> | undefined,
   out: PartitionsOut,
 ): void {
-  const wanted = s.wanted.get(partition);
-  if (wanted !== undefined) {
+  const { partition } = wanted;
+  if (s.wanted.get(partition) === wanted) {
     const first = wanted.state !== "waiting";
     wanted.state = "waiting";
     wanted.ref = undefined;
@@ -155,6 +186,19 @@ function failed(
   if (from !== undefined) out.reply(from, "waiting");
 }
 
+function late(
+  s: WaitingPartitionsState,
+  m: WaitingPartitionsMessage & { t: "late" },
+  out: PartitionsOut,
+): void {
+  const { partition } = m.wanted;
+  if (s.wanted.get(partition) === m.wanted && m.wanted.state === "starting") {
+    m.wanted.state = "waiting";
+    out.effect({ t: "waiting", partition, error: m.error });
+  }
+  if (m.from !== undefined) out.reply(m.from, "waiting");
+}
+
 function down(
   s: WaitingPartitionsState,
   m: WaitingPartitionsMessage & { t: "down" },
@@ -162,8 +206,8 @@ function down(
 ): void {
   const wanted = s.wanted.get(m.partition);
   if (wanted?.ref?.pid !== m.pid) return;
-  if (m.reason.kind === "crash") return failed(s, m.partition, m.reason.error, undefined, out);
-  failed(s, m.partition, new Error(`the partition ended: ${m.reason.kind}`), undefined, out);
+  if (m.reason.kind === "crash") return failed(s, wanted, m.reason.error, undefined, out);
+  failed(s, wanted, new Error(`the partition ended: ${m.reason.kind}`), undefined, out);
 }
 
 function stop(
@@ -182,8 +226,11 @@ function stop(
 
 function retry(s: WaitingPartitionsState, out: PartitionsOut): void {
   if (s.held) return;
-  for (const wanted of s.wanted.values())
-    if (wanted.state === "waiting") out.effect({ t: "start", wanted, from: undefined });
+  for (const wanted of s.wanted.values()) {
+    if (wanted.state !== "waiting" || wanted.pending) continue;
+    wanted.pending = true;
+    out.effect({ t: "start", wanted, from: undefined });
+  }
 }
 
 interface Interpreted extends WaitingPartitionsState {
@@ -202,21 +249,29 @@ export interface WaitingPartitionsArgs {
 type StartChild = { readonly type: "startChild"; readonly spec: ChildSpec; readonly from: From<Ref<never>> };
 
 function startPartition(s: Interpreted, wanted: Wanted, from: From<PartitionState> | undefined): void {
-  const { partition } = wanted;
-  const spec = partitionSpec(partition, () => wanted.queues, s.services);
+  const queues = () => {
+    wanted.opened = wanted.queues;
+    return wanted.queues;
+  };
+  const spec = partitionSpec(wanted.partition, queues, s.services);
   const asked = s.kernel.call(
     s.supervisor as Ref<StartChild>,
     (reply: From<Ref<never>>) => ({ type: "startChild", spec, from: reply }) as const,
-    START_MS,
+    MAX_START_MS,
   );
-  asked.then(
-    (ref) => s.self.cast({ t: "started", partition, ref, from }),
-    (error) => s.self.cast({ t: "failed", partition, error: asError(error), from }),
+  const error = new CallTimeout(`partition ${wanted.partition}`, START_MS);
+  const inTime = s.kernel.clock.timer(START_MS, () => s.self.cast({ t: "late", wanted, error, from }));
+  asked.finally(inTime).then(
+    (ref) => s.self.cast({ t: "started", wanted, ref, from }),
+    (error) => s.self.cast({ t: "failed", wanted, error: asError(error), from }),
   );
 }
 
+/** No limit: a start that is given up and comes through later would run beside the next one. */
+const MAX_START_MS = 2 ** 31 - 1;
+
 /** Declaring a partition's queues on a slow broker takes its time. */
-const START_MS = 60_000;
+const START_MS = 30_000;
 
 function configure(s: Interpreted, wanted: Wanted, from: From<PartitionState>): void {
   const consumer = s.kernel.whereis(partitionNames(wanted.partition).consumer);
@@ -241,7 +296,12 @@ export const waitingPartitions: Behaviour<
 > = {
   kind: "waiting-partitions",
   init: ({ services, wanted, supervisorName }, self) => {
-    for (const one of wanted.values()) Object.assign(one, { state: "waiting", ref: undefined });
+    for (const one of wanted.values()) {
+      Object.assign(one, { state: "waiting", ref: undefined, pending: false });
+      // partitions outlive the actor before this one: what runs is taken over, not started beside
+      const ref = self.kernel.whereis(partitionNames(one.partition).partition);
+      if (ref !== undefined) self.ref.cast({ t: "started", wanted: one, ref, from: undefined });
+    }
     if (wanted.size > 0) self.ref.cast({ t: "retry" });
     const supervisor = self.kernel.whereis(supervisorName) as Ref<never>;
     return { services, supervisor, wanted, held: false, kernel: self.kernel, self: self.ref };

@@ -78,3 +78,10 @@ test("a reader that falls 10,000 behind loses the oldest, not the newest", async
   for (let i = 0; i < 10_001; i++) events.emit("buried.dropped", { ...paused, id: `${i}` });
   expect((await stream.next()).value).toMatchObject({ id: "1" });
 });
+
+test("a stream that is asked for after the close has ended already", async () => {
+  const { hub: events } = hub();
+  events.close();
+  expect(await events.stream().next()).toEqual({ done: true, value: undefined });
+  expect(events.wants("job.started")).toBe(false);
+});

@@ -74,3 +74,34 @@ test("who still waits when the runtime stops is told that nobody will know", () 
   results.close();
   expect(told).toEqual([undefined]);
 });
+
+test("the hundred and first who waits is looked at too, however long the others before it wait", async () => {
+  const results = new Results(() => 0);
+  const told: string[] = [];
+  for (let i = 0; i <= 100; i++)
+    results.wait("p", `${i}`, new Listener((ended) => told.push(`${i}: ${String(ended)}`)));
+  const find = (_partition: string, id: string) => Promise.resolve(id === "100" ? "absent" : "scheduled");
+  for (let sweep = 0; sweep < 10; sweep++) await results.sweep(find);
+  expect(told).toEqual(["100: unknown"]);
+});
+
+test("who was told while a sweep asked for others is not kept, and not told again", async () => {
+  const results = new Results(() => 0);
+  const told: unknown[] = [];
+  for (const id of ["1", "2"]) results.wait("p", id, new Listener((ended) => told.push(ended)));
+  const find = (_partition: string, id: string) => {
+    if (id === "1") results.ended("p", "2", done(2));
+    return Promise.resolve("scheduled");
+  };
+  for (let sweep = 0; sweep < 3; sweep++) await results.sweep(find);
+  results.close();
+  expect(told).toEqual([done(2), undefined]);
+});
+
+test("who asks after the close is told at once that nobody will know", () => {
+  const results = new Results(() => 0);
+  results.close();
+  const told: unknown[] = [];
+  results.wait("p", "1", new Listener((ended) => told.push(ended)));
+  expect(told).toEqual([undefined]);
+});
