@@ -6,7 +6,7 @@
 export type { CallbackJob, Callbacks } from "./actors/callbacks.ts";
 export { PartitionNotRunning, UnknownCommand } from "./actors/errors.ts";
 export { type EventType, eventTypes, type SpillwayEvent } from "./actors/events.ts";
-export type { JobRef } from "./actors/job-ref.ts";
+export type { JobRef, RunningWorker } from "./actors/job-ref.ts";
 export type { Logger } from "./actors/services.ts";
 export * from "./broker/errors.ts";
 export type { BrokerFactory } from "./broker/factory.ts";

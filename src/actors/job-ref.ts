@@ -16,6 +16,15 @@ export interface JobRef {
   readonly startedAt: number;
 }
 
+/** The worker of a running job: its actor and the thread of its body (Roger's worker pid). */
+export interface RunningWorker {
+  /** The actor's name in the tree. */
+  readonly name: string;
+  /** 0: not seen running yet. */
+  readonly threadId: number;
+  readonly job: JobRef;
+}
+
 export function refOf({ id, job, partition, queue, attempt }: Envelope, startedAt: number): JobRef {
   return { id, job, partition, queue, attempt, startedAt };
 }

@@ -12,7 +12,7 @@ import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
 import type { KnownJob } from "./catalogue.ts";
 import { Entry, slotOf } from "./entry.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
-import { type JobRef, refOf } from "./job-ref.ts";
+import { type RunningWorker, refOf } from "./job-ref.ts";
 import type { NodeServices } from "./services.ts";
 import { type Aftermath, type WorkerHome, type WorkerMessage, WorkerState, worker } from "./worker.ts";
 import { abandon, carryOutSupervisor } from "./worker-supervisor-effects.ts";
@@ -27,7 +27,7 @@ export type WorkerSupervisorMessage =
   | { readonly t: "cancel"; readonly id: string; readonly from: From<"running" | "queued" | undefined> }
   | { readonly t: "buried"; readonly entry: Entry }
   | { readonly t: "when-idle"; readonly from: From<void> }
-  | { readonly t: "running"; readonly from: From<readonly JobRef[]> }
+  | { readonly t: "running"; readonly from: From<readonly RunningWorker[]> }
   | { readonly t: "shutdown" };
 
 export interface WorkerSupervisorState {
@@ -82,7 +82,7 @@ export function stepWorkerSupervisor(
       s.idle.push(m.from);
       return;
     case "running":
-      return out.reply(m.from, [...s.entries.values()].filter((e) => e.worker !== undefined).map(jobRef));
+      return out.reply(m.from, [...s.entries.values()].flatMap(running));
     case "shutdown":
       return shutdown(s, out);
   }
@@ -242,8 +242,11 @@ function shutdown(s: WorkerSupervisorState, out: SupervisorOut): void {
   for (const entry of s.entries.values()) if (entry.worker !== undefined) out.cast(entry.worker, LEAVE);
 }
 
-function jobRef(entry: Entry): JobRef {
-  return refOf(entry.delivery.envelope, entry.task?.startedAt ?? 0);
+function running({ worker: ref, task, delivery }: Entry): RunningWorker[] {
+  if (ref === undefined) return [];
+  return [
+    { name: ref.name, threadId: task?.threadId ?? 0, job: refOf(delivery.envelope, task?.startedAt ?? 0) },
+  ];
 }
 
 export interface WorkerSupervisorArgs {

@@ -6,7 +6,7 @@
  */
 import type { AdmissionCounts } from "../actors/admission.ts";
 import type { ConsumerMessage } from "../actors/consumer.ts";
-import type { JobRef } from "../actors/job-ref.ts";
+import type { JobRef, RunningWorker } from "../actors/job-ref.ts";
 import type { OpenQueue } from "../actors/open-queue.ts";
 import { partitionNames } from "../actors/partition.ts";
 import type { WaitingPartitionsMessage, WantedPartition } from "../actors/waiting-partitions.ts";
@@ -70,6 +70,12 @@ export class NodeInfo {
     return (await Promise.all(ids.map((id) => this.#running(id)))).flat();
   }
 
+  /** The workers of what runs here: actor, thread and job each. */
+  async runningWorkers(): Promise<readonly RunningWorker[]> {
+    const ids = await this.runningPartitionIds();
+    return (await Promise.all(ids.map((id) => this.#workers(id)))).flat();
+  }
+
   tree(): readonly TreeNode[] {
     return this.#node.kernel.tree();
   }
@@ -85,10 +91,17 @@ export class NodeInfo {
   }
 
   async #running(partition: string): Promise<readonly JobRef[]> {
+    return (await this.#workers(partition)).map(({ job }) => job);
+  }
+
+  async #workers(partition: string): Promise<readonly RunningWorker[]> {
     const supervisor = this.#node.kernel.whereis(partitionNames(partition).supervisor);
     if (supervisor === undefined) return [];
     const to = supervisor as Ref<WorkerSupervisorMessage>;
-    return this.#node.kernel.call(to, (from: From<readonly JobRef[]>) => ({ t: "running", from }) as const);
+    return this.#node.kernel.call(
+      to,
+      (from: From<readonly RunningWorker[]>) => ({ t: "running", from }) as const,
+    );
   }
 
   async #partition(partition: string): Promise<PartitionInfo> {

@@ -36,6 +36,8 @@ export interface RuntimeOptions {
   readonly threads?: number;
   /** Hot threads beside them; default 1. */
   readonly spares?: number;
+  /** Bodies that share a thread; only 1 yet. */
+  readonly jobsPerThread?: number;
   /** Most bodies at once on this node; default `threads`. */
   readonly watermark?: number;
   /** From the signal to the kill; default timeout 0, cancel 1 s, shutdown 1 s. One duration sets all three. */
@@ -113,6 +115,7 @@ const RuntimeSchema = Schema.Struct({
   node: Schema.optionalKey(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(128))),
   threads: Schema.optionalKey(whole(1, 256)),
   spares: withDefault(whole(0, 16), 1),
+  jobsPerThread: withDefault(whole(1, 1_000), 1),
   watermark: Schema.optionalKey(whole(1, 100_000)),
   grace: Schema.optionalKey(
     Schema.Union([
@@ -137,8 +140,7 @@ const RuntimeSchema = Schema.Struct({
 });
 
 /** Known from the documentation of what is to come: refused in words that say so, never ignored. */
-const LATER: ReadonlySet<string> = new Set([
-  "jobsPerThread", "pools", "memoryLimit", "recycle", "persister", "gateways", "http", "nodeTimeout",
+const LATER: ReadonlySet<string> = new Set([ "pools", "memoryLimit", "recycle", "persister", "gateways", "http", "nodeTimeout",
   "unknownJobGrace", "maxKeyWaiters", "watch",
 ]); // biome-ignore format: one glance
 
@@ -189,6 +191,7 @@ export function checkOptions(given: unknown, defaults: OptionDefaults): CheckedO
     shutdownTimeoutMs: ms("shutdownTimeout", raw.shutdownTimeout, problems),
     logger: logger(raw.logger, problems),
   };
+  if (raw.jobsPerThread > 1) problems.push("jobsPerThread: more than 1 body a thread is not supported yet");
   relations(options, problems);
   if (problems.length > 0) throw new InvalidOptions(problems);
   return options;

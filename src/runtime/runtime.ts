@@ -42,9 +42,10 @@ export interface RuntimeParts {
 
 // biome-ignore lint/suspicious/noConfusingVoidType: a body without args has the input `void`
 type NoInput = undefined | void;
+/** What follows a definition: its args and the options, or the options alone where it takes no args. */
 type ArgsAnd<D, Options> =
   InputOf<D> extends NoInput
-    ? [args: InputOf<D> | undefined, options: Options]
+    ? [options: Options] | [args: InputOf<D> | undefined, options: Options]
     : [args: InputOf<D>, options: Options];
 
 export class Runtime {
@@ -150,10 +151,24 @@ export class Runtime {
     definition: D,
     ...rest: ArgsAnd<D, EnqueueOptions>
   ): Promise<JobHandle<ResultOf<D>>>;
-  enqueue(job: Job, args: undefined, options: EnqueueOptions): Promise<JobHandle>;
-  enqueue(name: string, args: unknown, options: EnqueueOptions): Promise<JobHandle>;
-  enqueue(what: JobDefinition | Job | string, args: unknown, options: EnqueueOptions): Promise<JobHandle> {
-    return this.#enqueuer.enqueue(what, args, options);
+  enqueue<In, Result>(
+    job: Job<In, Result>,
+    ...rest: [options: EnqueueOptions] | [args: undefined, options: EnqueueOptions]
+  ): Promise<JobHandle<Result>>;
+  enqueue(
+    name: string,
+    ...rest: [options: EnqueueOptions] | [args: unknown, options: EnqueueOptions]
+  ): Promise<JobHandle>;
+  enqueue(
+    what: JobDefinition | Job | string,
+    args: unknown,
+    options?: EnqueueOptions,
+  ): Promise<JobHandle<never>> {
+    const handle =
+      options === undefined
+        ? this.#enqueuer.enqueue(what, undefined, optionsAlone(args))
+        : this.#enqueuer.enqueue(what, args, options);
+    return handle as Promise<JobHandle<never>>;
   }
 
   /** All in one group of confirms. @throws EnqueueManyFailed with an outcome for each index when some were refused. */
@@ -177,11 +192,15 @@ export class Runtime {
 
   /** Enqueues and waits for the result; past `timeout` `ExecuteTimeout`, and the job goes on. */
   execute<D extends JobDefinition>(definition: D, ...rest: ArgsAnd<D, ExecuteOptions>): Promise<ResultOf<D>>;
-  execute(name: string, args: unknown, options: ExecuteOptions): Promise<unknown>;
-  async execute(what: JobDefinition | string, args: unknown, options: ExecuteOptions): Promise<unknown> {
-    const { timeout, ...rest } = options;
+  execute(
+    name: string,
+    ...rest: [options: ExecuteOptions] | [args: unknown, options: ExecuteOptions]
+  ): Promise<unknown>;
+  async execute(what: JobDefinition | string, args: unknown, options?: ExecuteOptions): Promise<never> {
+    const { timeout, ...rest } = options ?? (optionsAlone(args) as ExecuteOptions);
     if (timeout !== undefined) toMs(timeout, { name: "timeout" });
-    const handle = await this.#enqueuer.enqueue(what, args, { ...rest, result: true });
+    const given = options === undefined ? undefined : args;
+    const handle = (await this.#enqueuer.enqueue(what, given, { ...rest, result: true })) as JobHandle<never>;
     return handle.result(timeout === undefined ? {} : { timeout });
   }
 
@@ -255,6 +274,11 @@ export interface ExecuteOptions extends EnqueueOptions {
 }
 
 const SWEEP_MS = 1_000;
+
+/** Without args the options stand in their place: a partition is always named, so there is no other reading. */
+function optionsAlone(given: unknown): EnqueueOptions {
+  return (typeof given === "object" && given !== null ? given : {}) as EnqueueOptions;
+}
 
 /** Every part of the tree has its own limit; this one is only so that none is none. */
 const MAX_STOP_MS = 2 ** 31 - 1;

@@ -144,6 +144,28 @@ describe.each(brokers)("on $kind", (kind) => {
     expect(await second.result()).toBe(2);
   });
 
+  test("a running job is seen with its worker and its thread, and is gone from both when it ends", async () => {
+    const place = new Place();
+    const runtime = await start(kind, place);
+    const until = place.path();
+    const one = started(runtime, 1);
+    const handle = await runtime.enqueue("hold", { until }, { partition: "p" });
+    await one;
+    const [worker] = await runtime.node.runningWorkers();
+    expect(worker).toMatchObject({
+      name: expect.stringMatching(/^worker:/),
+      job: { id: handle.id, attempt: 0 },
+    });
+    expect(worker?.threadId).toBeGreaterThan(0);
+    expect(await runtime.node.runningJobs("p")).toMatchObject([
+      { id: handle.id, job: "hold", queue: "default" },
+    ]);
+    place.open(until);
+    await handle.result();
+    await runtime.stop();
+    expect(await runtime.node.runningWorkers()).toEqual([]);
+  });
+
   test("info has one entry a node, and commands can be registered and called", async () => {
     const runtime = await start(kind, new Place(), { node: "me" });
     expect(await runtime.system.call("ping")).toEqual([{ node: "me", ok: true, value: "pong" }]);

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { createJob } from "../../src/jobs/create.ts";
+import { defineJob } from "../../src/jobs/definition.ts";
 import type { JobBuried } from "../../src/jobs/errors.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { brokers, collect, next, Place, start } from "./support.ts";
@@ -16,6 +18,16 @@ describe.each(brokers)("on $kind", (kind) => {
     expect(await runtime.execute("sum", { x: 1, y: 1 }, { partition: "p" })).toBe(2);
     const handles = await runtime.enqueueMany("sum", [{ x: 1 }, { x: 2 }, { x: 3 }], { partition: "p" });
     expect(await Promise.all(handles.map((h) => h.result()))).toEqual([2, 3, 4]);
+  });
+
+  test("a job without args takes its options in their place, also one that was made before", async () => {
+    const runtime = await start(kind, new Place());
+    const bare = defineJob({ name: "bare", perform: () => "" });
+    expect(await (await runtime.enqueue("bare", { partition: "p" })).result()).toBe("bare");
+    expect(await (await runtime.enqueue(bare, { partition: "p" })).result()).toBe("bare");
+    expect(await (await runtime.enqueue(createJob(bare), { partition: "p" })).result()).toBe("bare");
+    expect(await runtime.execute(bare, { partition: "p" })).toBe("bare");
+    await expect(runtime.enqueue("bare", undefined as never)).rejects.toMatchObject({ code: "InvalidJob" });
   });
 
   test("a result can be asked for after the job has ended", async () => {
@@ -174,7 +186,6 @@ describe.each(brokers)("on $kind", (kind) => {
   });
 
   test("a name that no module has is refused at enqueue by name, and buried when another enqueued it by definition", async () => {
-    const { defineJob } = await import("../../src/jobs/definition.ts");
     const stranger = defineJob({ name: "smu", perform: () => 1 });
     const runtime = await start(kind, new Place());
     await expect(runtime.enqueue("smu", {}, { partition: "p" })).rejects.toMatchObject({
