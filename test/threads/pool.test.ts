@@ -212,7 +212,7 @@ test("jobs given before the start, and more than all threads can hold, run", asy
 });
 
 test("threads that die before they are ready reject the start with the reason", async () => {
-  const pool = new TestPool({ resourceLimits: { maxOldGenerationSizeMb: 1, maxYoungGenerationSizeMb: 1 } });
+  const pool = new TestPool({ resourceLimits: { maxOldGenerationSizeMb: 4 } });
   await expect(pool.pool.start()).rejects.toMatchObject({
     code: "ThreadsUnavailable",
     reason: expect.stringContaining("memory"),
