@@ -49,7 +49,10 @@ async function drain(s: State): Promise<void> {
     (from: From<readonly WantedPartition[]>) => ({ t: "list", from }) as const,
   );
   const running = wanted.filter((w) => w.state === "running").map((w) => w.partition);
-  await Promise.all(running.map((partition) => drainPartition(s.kernel, partition, s.shutdownTimeoutMs)));
+  // one whose actors are being restarted must not take the others' bodies their time
+  await Promise.allSettled(
+    running.map((partition) => drainPartition(s.kernel, partition, s.shutdownTimeoutMs)),
+  );
 }
 
 /**

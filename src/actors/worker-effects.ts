@@ -109,6 +109,14 @@ async function discard(s: WorkerState): Promise<void> {
   if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
 }
 
+/** Its cancel came when the body had ended by itself: the mark must not meet the next job of this id. */
+function forgetMark(s: WorkerState): void {
+  const { broker, logger } = s.services;
+  const { partition, id } = s.entry.delivery.envelope;
+  if (!s.entry.cancelled || !broker.isMarked(partition, id)) return;
+  broker.unmark(partition, id).catch((error) => logger.warn(asError(error).message));
+}
+
 /** Callbacks, results and events, once what they speak of has happened. */
 function afterwards(plan: Plan, s: WorkerState): void {
   const { services, states } = s;
@@ -117,6 +125,7 @@ function afterwards(plan: Plan, s: WorkerState): void {
   const { partition, id } = envelope;
   switch (plan.do) {
     case "complete":
+      forgetMark(s);
       results.ended(partition, id, completed(plan.value));
       if (events.wants("job.completed"))
         events.emit("job.completed", {
@@ -129,6 +138,7 @@ function afterwards(plan: Plan, s: WorkerState): void {
     case "retry":
       return retried(plan, s);
     case "bury":
+      forgetMark(s);
       return buried(plan, s);
     case "snooze":
       if (events.wants("job.snoozed"))

@@ -7,6 +7,7 @@
 import { JobFailed } from "../jobs/errors.ts";
 import type { Ref } from "../kernel/types.ts";
 import type { AdmissionMessage } from "./admission.ts";
+import type { BodyTask } from "./body-task.ts";
 import { jobFields } from "./callbacks.ts";
 import { type Entry, slotOf } from "./entry.ts";
 import { verdict } from "./settlement.ts";
@@ -15,10 +16,16 @@ import type { WorkerSupervisorEffect, WorkerSupervisorState } from "./worker-sup
 export function carryOutSupervisor(effect: WorkerSupervisorEffect, s: WorkerSupervisorState): void {
   const { broker, events } = s.services;
   if (effect.t === "bury") return buryCrashed(effect.entry, effect.error, s);
+  if (effect.t === "orphan") return endBody(effect.entry, effect.task, s);
   const fields = () => jobFields(effect.delivery.envelope);
   if (effect.t === "release") broker.release(effect.delivery);
   else if (effect.t === "waiting") events.emit("job.waiting", { ...fields(), size: effect.size });
   else events.emit("job.rescued", { ...fields(), reason: effect.reason });
+}
+
+function endBody(entry: Entry, task: BodyTask, s: WorkerSupervisorState): void {
+  s.services.pool.abort(task, "shutdown");
+  task.orphan(() => s.home.supervisor.cast({ t: "again", entry, rescued: undefined }));
 }
 
 function buryCrashed(entry: Entry, error: Error, s: WorkerSupervisorState): void {

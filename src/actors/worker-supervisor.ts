@@ -9,6 +9,7 @@ import type { Delivery } from "../broker/contract.ts";
 import { SHUTDOWN } from "../kernel/exit.ts";
 import type { Behaviour, ExitReason, From, Out, Ref, SpawnOptions } from "../kernel/types.ts";
 import type { AdmissionAnswer, AdmissionMessage, Ask } from "./admission.ts";
+import type { BodyTask } from "./body-task.ts";
 import type { KnownJob } from "./catalogue.ts";
 import { Entry, slotOf } from "./entry.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
@@ -45,6 +46,7 @@ export interface WorkerSupervisorState {
 export type WorkerSupervisorEffect =
   /** Its worker crashed, and so did the one that was to book that: the job itself is put aside, not tried for ever. */
   | { readonly t: "bury"; readonly entry: Entry; readonly error: Error }
+  | { readonly t: "orphan"; readonly entry: Entry; readonly task: BodyTask }
   | { readonly t: "release"; readonly delivery: Delivery }
   | { readonly t: "waiting"; readonly delivery: Delivery; readonly size: number }
   | { readonly t: "rescued"; readonly delivery: Delivery; readonly reason: string };
@@ -155,9 +157,15 @@ function exited(s: WorkerSupervisorState, pid: number, reason: ExitReason, out: 
     return start(s, entry, { error: reason.error, task: entry.task }, out);
   if (entry.slot) out.cast(s.services.admission, slotOf(entry, Number.POSITIVE_INFINITY, true));
   if (reason.kind === "crash") return out.effect({ t: "bury", entry, error: reason.error });
-  if (reason.kind === "killed") return giveBack(s, entry, out);
+  if (reason.kind === "killed") return killed(s, entry, out);
   if (entry.settled !== entry.delivery) return askAgain(s, entry, out);
   ended(s, entry, out);
+}
+
+/** The job is nobody's before its body has ended; then it starts again here, nothing was spent. */
+function killed(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
+  if (entry.task === undefined || entry.task.hasEnded) return giveBack(s, entry, out);
+  out.effect({ t: "orphan", entry, task: entry.task });
 }
 
 function ended(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {

@@ -34,12 +34,14 @@ export async function cancelJob(
     }
     if (found !== "unsettled") {
       const was = found === "available" ? "queued" : "scheduled";
+      await unmark(services, partition, id);
       if (envelope !== undefined) told(services, envelope, was);
       return { was };
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return { was: "queued" };
+  // in no actor's hands and not the broker's again: its body goes down the ladder without them
+  return markedUntilGone(services, partition, id, "running");
 }
 
 /**
@@ -47,14 +49,20 @@ export async function cancelJob(
  * mark goes with the job; when the job was faster, it goes here.
  */
 async function markedUntilGone(
-  { broker }: NodeServices,
+  services: NodeServices,
   partition: string,
   id: string,
   was: "running" | "queued",
 ): Promise<Cancelled> {
-  await broker.mark(partition, id);
-  if ((await broker.find(partition, id)) === "absent") await broker.unmark(partition, id);
+  await services.broker.mark(partition, id);
+  const found = await services.broker.find(partition, id);
+  if (found === "absent" || found === "buried") await unmark(services, partition, id);
   return { was };
+}
+
+/** A mark that outlives its job would cancel the next one of that id. */
+async function unmark({ broker }: NodeServices, partition: string, id: string): Promise<void> {
+  if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
 }
 
 async function cancelHere(

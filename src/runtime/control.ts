@@ -181,6 +181,7 @@ export class Queues {
     try {
       const ids = await broker.purge({ partition, queue });
       for (const id of ids) {
+        if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
         results.ended(partition, id, { kind: "purged" });
         events.emit("job.purged", { partition, queue, id, job: "", attempt: 0 });
       }

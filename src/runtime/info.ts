@@ -120,15 +120,16 @@ export class NodeInfo {
   #queue(queue: OpenQueue, jobs: readonly JobRef[]): QueueInfo {
     const counts = this.#node.services.broker.counts(queue.ref);
     const running = jobs.filter((job) => job.queue === queue.ref.queue).length;
+    const paused = queue.paused || (counts?.paused ?? false);
     return {
       concurrency: queue.concurrency,
-      paused: queue.paused || (counts?.paused ?? false),
+      paused,
       ready: counts?.available ?? 0,
       scheduled: counts?.scheduled ?? 0,
       buried: counts?.buried ?? 0,
       running,
       waiting: Math.max(0, (counts?.unsettled ?? 0) - running),
-      consumers: queue.subscription === undefined || queue.paused ? 0 : 1,
+      consumers: queue.subscription === undefined || paused ? 0 : 1,
     };
   }
 }

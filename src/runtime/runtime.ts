@@ -102,6 +102,11 @@ export class Runtime {
   /** @internal */
   async open(): Promise<void> {
     this.#root = await startTree(this.#node, this.#options, (error) => this.#fatal(error));
+    // its store was taken while it started: the stop came before there was anything to stop
+    if (this.#stopped !== undefined) {
+      await this.#node.kernel.stop(this.#root, MAX_STOP_MS);
+      throw new RuntimeStopped(this.#options.node);
+    }
     this.#node.services.phase = "running";
     this.#node.kernel.onExit(this.#root, () => {
       // a root that gave up ends the runtime as a stop does: what is called after it says so
@@ -111,6 +116,9 @@ export class Runtime {
     this.#sweep();
     for (const [partition, queues] of Object.entries(this.#options.partitions))
       await this.partitions.start(partition, queues);
+    this.#opening = false;
+    // a turn later, so that whoever awaits `start` has had the time to listen
+    this.#node.services.clock.turn(() => this.#announceUnreachable());
   }
 
   #cancelSweep: () => void = () => {};
@@ -255,6 +263,7 @@ export class Runtime {
     if (this.#stopped !== undefined) throw new RuntimeStopped(this.#options.node);
   }
 
+  #opening = true;
   #announcedUnreachable = false;
 
   /** Once: more bodies were asked for than can ever run at once here. */
@@ -262,7 +271,7 @@ export class Runtime {
     const { watermark } = this.#options;
     const sums = [...this.#node.wanted.values()].flatMap((wanted) => Object.values(wanted.queues));
     const concurrency = sums.reduce((a, b) => a + b, 0);
-    if (concurrency <= watermark || this.#announcedUnreachable) return;
+    if (this.#opening || concurrency <= watermark || this.#announcedUnreachable) return;
     this.#announcedUnreachable = true;
     this.#node.services.events.emit("concurrency.unreachable", { concurrency, watermark });
   }

@@ -119,4 +119,79 @@ describe.each(brokers)("on $kind", (kind) => {
     expect(completed.length).toBe(800);
     expect(await runtime.node.counts()).toMatchObject({ running: 0, waiting: 0 });
   });
+
+  test("a cancel that meets a body on its way down without its actors is kept until the job comes again", async () => {
+    const runtime = await start(kind, new Place(), { grace: { shutdown: "500 ms" } });
+    const started = next(runtime, "job.started");
+    const handle = await runtime.enqueue("forever", {}, { partition: "p" });
+    await started;
+    const supervisor = runtime.kernel.whereis("partition:p/worker-supervisor");
+    if (supervisor === undefined) throw new Error("no worker supervisor");
+    await runtime.kernel.kill(supervisor);
+    expect(await handle.cancel()).toEqual({ was: "running" });
+    await expect(handle.result()).rejects.toMatchObject({ code: "JobCancelled" });
+  });
+
+  test("a cancel that crosses with the end of the body leaves no mark: the same id runs again", async () => {
+    const place = new Place();
+    const runtime = await start(kind, place);
+    for (let i = 0; i < 20; i++) {
+      const [id, until] = [`again-${i}`, place.path()];
+      const started = next(runtime, "job.started", id);
+      const handle = await runtime.enqueue("hold", { until }, { partition: "p", id });
+      await started;
+      const ended = handle.result().catch((error: Error) => error.name);
+      place.open(until);
+      const { was } = await handle.cancel();
+      expect(["hold", "JobCancelled"]).toContain(await ended);
+      if (was === "marked") continue; // it had ended: the mark is meant for the next one
+      const second = await runtime.enqueue("hold", {}, { partition: "p", id });
+      expect(await second.result()).toBe("hold");
+    }
+  });
+
+  test("a worker that is killed leaves its body to its supervisor: the job starts again when that has ended", async () => {
+    const place = new Place();
+    const runtime = await start(kind, place);
+    const [until, log] = [place.path(), place.path()];
+    const started = next(runtime, "job.started");
+    const handle = await runtime.enqueue("hold", { until, log, executionKey: "k" }, { partition: "p" });
+    await started;
+    const supervisor = runtime.kernel.whereis("partition:p/worker-supervisor");
+    const worker = supervisor && runtime.kernel.tree(supervisor)[0]?.children[0];
+    const ref = worker && runtime.kernel.whereis(worker.name);
+    if (ref === undefined) throw new Error("no worker runs");
+    const again = next(runtime, "job.started");
+    await runtime.kernel.kill(ref);
+    await again;
+    place.open(until);
+    expect(await handle.result()).toBe("hold");
+    expect(place.lines(log).filter((line) => line.startsWith("end"))).toEqual(["end hold"]);
+    expect(await runtime.execute("hold", { executionKey: "k" }, { partition: "p" })).toBe("hold");
+    expect(await runtime.node.counts()).toMatchObject({ running: 0, waiting: 0 });
+  });
+
+  test("a concurrency that the options ask for and the watermark forbids is told to who listens after the start", async () => {
+    const runtime = await start(kind, new Place(), { partitions: { p: { default: 10 }, q: { default: 5 } } });
+    const told = collect(runtime, "concurrency.unreachable");
+    await next(runtime, "concurrency.unreachable");
+    expect(told).toMatchObject([{ concurrency: 15, watermark: 2 }]);
+  });
+
+  test("a pause that was stored holds for a queue that is opened later, and is shown", async () => {
+    const runtime = await start(kind, new Place(), { partitions: { p: { default: 1, other: 1 } } });
+    await runtime.queues.pause("p", "other");
+    await runtime.partitions.reconfigure("p", { default: 1 });
+    await runtime.partitions.reconfigure("p", { default: 1, other: 1 });
+    const handle = await runtime.enqueue("sum", { x: 1 }, { partition: "p", queue: "other" });
+    expect(await runtime.execute("sum", { x: 1 }, { partition: "p" })).toBe(2);
+    expect((await runtime.node.partitions()).p?.other).toMatchObject({
+      paused: true,
+      ready: 1,
+      consumers: 0,
+    });
+    await runtime.queues.resume("p", "other");
+    expect(await handle.result()).toBe(2);
+    expect((await runtime.node.partitions()).p?.other).toMatchObject({ paused: false, consumers: 1 });
+  });
 });
