@@ -50,6 +50,8 @@ export interface Done {
   readonly durationMs: number;
   /** False: the slot was not used, and nothing is learned of the type. */
   readonly ran: boolean;
+  /** Its body was wedged: it is so no more. */
+  readonly wedged?: boolean;
 }
 
 export type AdmissionMessage<E = unknown> =
@@ -63,6 +65,8 @@ export type AdmissionMessage<E = unknown> =
     }
   /** A slot comes back. */
   | Done
+  /** A body with a slot hangs in a native call; its thread has been replaced. */
+  | { readonly t: "wedged" }
   /** Takes the ask back: out of the waiting queue, or with the slot that is under way to who no longer wants it. */
   | { readonly t: "withdraw"; readonly ask: Ask<E> }
   /** What runs alone has run so long that others may start beside it. */
@@ -80,6 +84,8 @@ export type AdmissionAnswer<E = unknown> =
 export interface AdmissionArgs {
   readonly watermark: number;
   readonly threads: number;
+  /** Wedged bodies that hold up no other; what hangs beyond keeps its slot, so that threads do not pile up. */
+  readonly maxWedged: number;
   /** Most jobs a thread is handed ahead; 16. */
   readonly handAhead: number;
   /** Whether somebody listens to `job.waiting`. */
@@ -95,6 +101,7 @@ const DRAIN_MS = 10_000;
 export interface AdmissionState<E = unknown> {
   readonly watermark: number;
   readonly threads: number;
+  readonly maxWedged: number;
   readonly handAhead: number;
   readonly announceWaiting: () => boolean;
   readonly lanes: Lanes<Ask<E>>;
@@ -104,6 +111,8 @@ export interface AdmissionState<E = unknown> {
   /** Admitted and not done: all, and those that were admitted as short. */
   used: number;
   usedShort: number;
+  /** Of those used: bodies that hang in native calls. */
+  wedged: number;
   accepted: number;
   /** A suspect runs alone. */
   exclusive: boolean;
@@ -119,6 +128,7 @@ export function admissionState<E>(args: AdmissionArgs): AdmissionState<E> {
     shortRuns: [],
     used: 0,
     usedShort: 0,
+    wedged: 0,
     accepted: 0,
     exclusive: false,
     draining: false,
@@ -138,6 +148,9 @@ export function stepAdmission<E>(
       return done(s, m, out);
     case "open":
       return s.lanes.open(m.lane, m.partition, m.queue, m.concurrency);
+    case "wedged":
+      s.wedged++;
+      return admit(s, out);
     case "withdraw":
       withdraw(s, m.ask);
       return admit(s, out);
@@ -191,6 +204,7 @@ function withdraw<E>(s: AdmissionState<E>, ask: Ask<E>): void {
 function done<E>(s: AdmissionState<E>, m: Done, out: Out<AdmissionMessage<E>, never>): void {
   s.used--;
   if (m.short) s.usedShort--;
+  if (m.wedged === true) s.wedged--;
   if (m.alone) s.exclusive = false;
   if (m.ran) learn(s, m.type, m.durationMs);
   if (s.lanes.size > 0 || s.suspects.length > 0) admit(s, out);
@@ -208,8 +222,9 @@ function isShort<E>(s: AdmissionState<E>, m: Ask<E>): boolean {
 /** Below the watermark anything; above it only short types, as long as no thread gets more than its share ahead. */
 function admissible<E>(s: AdmissionState<E>, m: Ask<E>): boolean {
   if (s.exclusive || s.draining) return false;
-  if (s.used < s.watermark) return true;
-  const long = s.used - s.usedShort;
+  const used = s.used - Math.min(s.wedged, s.maxWedged);
+  if (used < s.watermark) return true;
+  const long = used - s.usedShort;
   return isShort(s, m) && s.watermark >= s.threads && s.usedShort < s.handAhead * (s.threads - long);
 }
 

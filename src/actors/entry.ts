@@ -11,7 +11,7 @@ import type { BodyTask } from "./body-task.ts";
 import type { KnownJob } from "./catalogue.ts";
 import type { WorkerMessage } from "./worker.ts";
 
-/** Its worker writes `task`, `settled` and `slot`, the supervisor all else. */
+/** Its worker writes `task`, `settled`, `slot` and `wedged`, the supervisor all else. */
 export class Entry {
   /** While it waits for a slot. */
   ask: Ask<Entry> | undefined = undefined;
@@ -25,6 +25,8 @@ export class Entry {
   short = false;
   /** Its slot was asked for with nothing beside it; kept here, since an adopted delivery may say otherwise. */
   alone = false;
+  /** Admission was told that its body hangs in a native call. */
+  wedged = false;
   /** It was asked back while a worker had it: if that worker gives up its slot, it goes to the broker. */
   withdrawn = false;
   cancelled = false;
@@ -45,6 +47,7 @@ export class Entry {
 /** Gives the slot back, once; `durationMs` is what admission learns from, `Infinity` when nothing was measured. */
 export function slotOf(entry: Entry, durationMs: number, ran: boolean): AdmissionMessage {
   entry.slot = false;
-  const { alone, short } = entry;
-  return { t: "done", type: entry.known.type, short, alone, durationMs, ran };
+  const { alone, short, wedged } = entry;
+  entry.wedged = false;
+  return { t: "done", type: entry.known.type, short, alone, durationMs, ran, wedged };
 }

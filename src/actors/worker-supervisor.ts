@@ -215,7 +215,8 @@ function withdraw(s: WorkerSupervisorState, lane: number | "all", out: Superviso
     if (entry.worker !== undefined) {
       entry.withdrawn = true;
       out.cast(entry.worker, WITHDRAW);
-    } else {
+    } else if (entry.task?.hasEnded === false) entry.withdrawn = true;
+    else {
       takeOut(s, entry, out);
       giveBack(s, entry, out);
     }
@@ -237,8 +238,10 @@ function cancel(
   const entry = s.entries.get(id);
   if (entry === undefined) return out.reply(from, undefined);
   entry.cancelled = true;
-  out.reply(from, entry.worker === undefined ? "queued" : "running");
+  const orphaned = entry.worker === undefined && entry.task?.hasEnded === false;
+  out.reply(from, entry.worker === undefined && !orphaned ? "queued" : "running");
   if (entry.worker !== undefined) return out.cast(entry.worker, { t: "abort", reason: "cancel" });
+  if (orphaned) return; // its worker was killed; its body is on its way down, and then it is told
   takeOut(s, entry, out);
   start(s, entry, undefined, out);
 }

@@ -102,8 +102,7 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
     case "outcome":
       return ended(s, m.outcome, now, out);
     case "wedged":
-      if (s.leaving) leave(s, out);
-      return;
+      return wedged(s, out);
     case "settled":
       return out.stop();
     case "unsettled":
@@ -186,6 +185,15 @@ function vetoed(s: WorkerState, error: Error, now: number, out: WorkerOut): void
     stack: error.stack,
   };
   settle(s, afterFailure(failure, caseOf(s, now)), out);
+}
+
+/** Its thread has been replaced: its slot counts no more, but its job stays where it is. */
+function wedged(s: WorkerState, out: WorkerOut): void {
+  if (s.entry.slot) {
+    s.entry.wedged = true;
+    out.cast(s.services.admission, { t: "wedged" } satisfies AdmissionMessage);
+  }
+  if (s.leaving) leave(s, out);
 }
 
 function abort(s: WorkerState, reason: "cancel" | "shutdown", out: WorkerOut): void {

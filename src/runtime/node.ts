@@ -154,7 +154,7 @@ export function startTree(
 }
 
 function admissionSpec(services: MutableServices, options: CheckedOptions): ChildSpec {
-  const { watermark, threads } = options;
+  const { watermark, threads, maxWedged } = options;
   return childSpec({
     id: "admission",
     behaviour: {
@@ -167,6 +167,7 @@ function admissionSpec(services: MutableServices, options: CheckedOptions): Chil
     args: () => ({
       watermark,
       threads,
+      maxWedged,
       handAhead: HAND_AHEAD,
       announceWaiting: () => services.events.wants("job.waiting"),
     }),

@@ -34,7 +34,13 @@ class Bench {
   readonly out = new Recorder<AdmissionMessage<string>, never>();
 
   constructor(watermark: number, threads = watermark, handAhead = 16) {
-    this.state = admissionState({ watermark, threads, handAhead, announceWaiting: () => false });
+    this.state = admissionState({
+      watermark,
+      threads,
+      maxWedged: 1,
+      handAhead,
+      announceWaiting: () => false,
+    });
     for (const lane of [0, 1, 2])
       this.step({ t: "open", lane, partition: `p${lane}`, queue: "q", concurrency: 10 });
   }
@@ -221,6 +227,18 @@ test("a suspect that was granted the process and withdrawn lets the others in", 
   expect(bench.step(suspect)).toEqual(["suspect"]);
   expect(bench.step(ask("a"))).toEqual([]);
   expect(bench.step({ t: "withdraw", ask: suspect })).toEqual(["a"]);
+});
+
+test("a wedged body holds up no other, up to maxWedged; one beyond keeps its slot until it ends", () => {
+  const bench = new Bench(2);
+  for (const entry of ["a", "b"]) bench.step(ask(entry));
+  expect(bench.step(ask("c"))).toEqual([]);
+  expect(bench.step({ t: "wedged" })).toEqual(["c"]);
+  bench.step(ask("d"));
+  expect(bench.step({ t: "wedged" })).toEqual([]);
+  const back = { t: "done", type: 0, short: false, alone: false, durationMs: 5, ran: true } as const;
+  expect(bench.step({ ...back, wedged: true })).toEqual(["d"]);
+  expect(bench.state).toMatchObject({ used: 3, wedged: 1 });
 });
 
 test("a suspect and a steady stream of others take turns: it gets the process in its second turn", () => {

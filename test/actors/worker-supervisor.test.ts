@@ -24,6 +24,7 @@ class Bench {
   readonly admission = admissionState<Entry>({
     watermark: 1,
     threads: 1,
+    maxWedged: 1,
     handAhead: 16,
     announceWaiting: () => false,
   });

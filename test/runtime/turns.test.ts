@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { brokers, collect, next, Place, start } from "./support.ts";
 
@@ -194,4 +196,28 @@ describe.each(brokers)("on $kind", (kind) => {
     expect(await handle.result()).toBe(2);
     expect((await runtime.node.partitions()).p?.other).toMatchObject({ paused: false, consumers: 1 });
   });
+});
+
+test("wedged bodies in all threads hold up no other job, and give their places back when their calls return", async () => {
+  const [kind] = brokers;
+  const place = new Place();
+  const runtime = await start(kind, place);
+  const paths = [place.path(), place.path()];
+  const wedged = collect(runtime, "job.wedged");
+  const both = new Promise<void>((resolve) => {
+    runtime.on("job.wedged", () => wedged.length === paths.length && resolve());
+  });
+  const handles = paths.map(async (path) => {
+    execFileSync("mkfifo", [path]);
+    return runtime.enqueue("reads", { path }, { partition: "p" });
+  });
+  await both;
+  expect(await runtime.execute("sum", { x: 1 }, { partition: "p" })).toBe(2);
+  for (const path of paths) await writeFile(path, "");
+  for (const handle of handles)
+    await expect((await handle).result()).rejects.toMatchObject({
+      code: "JobBuried",
+      cause: { kind: "timeout" },
+    });
+  expect(await runtime.node.counts()).toMatchObject({ running: 0, waiting: 0 });
 });
