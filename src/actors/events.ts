@@ -93,6 +93,8 @@ export class EventHub {
   readonly #node: string;
   readonly #now: () => number;
   readonly #report: (error: unknown) => void;
+  /** What `once` was given, by what it listens with. */
+  readonly #once = new WeakMap<AnyListener, AnyListener>();
   #closed = false;
 
   constructor(node: string, now: () => number, report: (error: unknown) => void) {
@@ -134,9 +136,16 @@ export class EventHub {
 
   off<T extends EventType>(type: T | "*", listener: Listener<T>): void {
     const set = this.#listeners.get(type);
-    if (set === undefined || !set.delete(listener as unknown as AnyListener)) return;
+    if (set === undefined || !this.#remove(set, listener as unknown as AnyListener)) return;
     if (type === "*") this.#all--;
     if (set.size === 0) this.#listeners.delete(type);
+  }
+
+  /** A listener by itself, or as `once` has wrapped it. */
+  #remove(set: Set<AnyListener>, listener: AnyListener): boolean {
+    if (set.delete(listener)) return true;
+    for (const wrapped of set) if (this.#once.get(wrapped) === listener) return set.delete(wrapped);
+    return false;
   }
 
   once<T extends EventType>(type: T, listener: Listener<T>): void {
@@ -144,6 +153,7 @@ export class EventHub {
       this.off(type, wrapped);
       listener(event);
     };
+    this.#once.set(wrapped as unknown as AnyListener, listener as unknown as AnyListener);
     this.on(type, wrapped);
   }
 

@@ -17,6 +17,8 @@ export type WorkerEffect =
   | { readonly t: "mark" }
   | { readonly t: "others-in" }
   | { readonly t: "give" }
+  /** Nobody waits for the body any more; the broker gets its job when it has ended. */
+  | { readonly t: "leave" }
   | { readonly t: "revoke" }
   | { readonly t: "abort"; readonly reason: "cancel" | "shutdown" }
   | { readonly t: "settle"; readonly plan: Plan };
@@ -29,6 +31,10 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
       return services.pool.give(entry.task);
     case "settle":
       return settle(effect.plan, s);
+    case "leave": {
+      const { delivery, task } = entry;
+      return task?.orphan(() => services.broker.release(delivery));
+    }
     case "revoke":
       if (entry.task !== undefined) services.pool.revoke(entry.task);
       return;

@@ -82,6 +82,7 @@ const BEFORE_RUN: WorkerEffect = { t: "beforeRun" };
 const MARK: WorkerEffect = { t: "mark" };
 const GIVE: WorkerEffect = { t: "give" };
 const REVOKE: WorkerEffect = { t: "revoke" };
+const LEAVE: WorkerEffect = { t: "leave" };
 
 /** What ends without a measured run says nothing for its type being short. */
 const NOT_SHORT = Number.POSITIVE_INFINITY;
@@ -94,9 +95,11 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
       return go(s, now, out);
     case "ready":
       s.states = m.states;
-      return next(s, now, out);
+      if (s.phase === "before") next(s, now, out);
+      return;
     case "vetoed":
-      return vetoed(s, m.error, now, out);
+      if (s.phase === "before") vetoed(s, m.error, now, out);
+      return;
     case "marked":
       return marked(s, now, out);
     case "outcome":
@@ -118,9 +121,7 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
     case "others-in":
       return othersIn(s, out);
     case "shutdown":
-      s.leaving = true;
-      if (s.entry.task?.isWedged === true) return leave(s, out);
-      return abort(s, "shutdown", out);
+      return shutdown(s, now, out);
   }
 }
 
@@ -196,6 +197,14 @@ function wedged(s: WorkerState, out: WorkerOut): void {
   if (s.leaving) leave(s, out);
 }
 
+/** A beforeRun that hangs is not waited for: its body has not started. */
+function shutdown(s: WorkerState, now: number, out: WorkerOut): void {
+  s.leaving = true;
+  if (s.entry.task?.isWedged === true) return leave(s, out);
+  abort(s, "shutdown", out);
+  if (s.phase === "before") next(s, now, out);
+}
+
 function abort(s: WorkerState, reason: "cancel" | "shutdown", out: WorkerOut): void {
   if (reason === "cancel") s.wanted = "cancel";
   else s.wanted ??= "release";
@@ -203,11 +212,12 @@ function abort(s: WorkerState, reason: "cancel" | "shutdown", out: WorkerOut): v
 }
 
 /**
- * The node stops and the body hangs in a native call: its job stays unsettled and its key held, for as long as the
- * process lives. The runtime names it and keeps the broker open.
+ * The node or the partition stops and the body hangs in a native call: its job stays unsettled until that returns, or
+ * the process ends. The runtime names it and keeps the broker open.
  */
 function leave(s: WorkerState, out: WorkerOut): void {
   s.entry.settled = s.entry.delivery;
+  out.effect(LEAVE);
   out.stop(SHUTDOWN);
 }
 

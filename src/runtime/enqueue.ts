@@ -102,8 +102,7 @@ export class Enqueuer {
       const refusals = good.length === 0 ? undefined : await this.#home.broker.publishMany(good, publish);
       return this.#handles(outcomes.map((o) => (o instanceof Error ? o : (refusals?.get(o) ?? o))));
     } finally {
-      this.#unconfirmed -= good.length - 1;
-      this.#confirmed();
+      for (let i = 0; i < good.length; i++) this.#confirmed();
     }
   }
 

@@ -85,3 +85,14 @@ test("a stream that is asked for after the close has ended already", async () =>
   expect(await events.stream().next()).toEqual({ done: true, value: undefined });
   expect(events.wants("job.started")).toBe(false);
 });
+
+test("a listener for one event is let go of by the function it was given as", () => {
+  const { hub: events } = hub();
+  const seen: unknown[] = [];
+  const listener = (event: unknown) => void seen.push(event);
+  events.once("queue.paused", listener);
+  events.off("queue.paused", listener);
+  events.emit("queue.paused", paused);
+  expect(seen).toEqual([]);
+  expect(events.wants("queue.paused")).toBe(false);
+});

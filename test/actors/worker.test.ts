@@ -131,6 +131,14 @@ test("a cancel while beforeRun runs keeps the body from starting", () => {
   expect(bench.step({ t: "ready", states: [] })).toEqual(["admission: done", "settle: cancel"]);
 });
 
+test("a beforeRun that hangs holds up no stop: its job goes back, and what it answers later counts for nothing", () => {
+  const bench = new Bench({ callbacks: ["beforeRun"] });
+  bench.step({ t: "go" });
+  expect(bench.step({ t: "shutdown" })).toEqual(["admission: done", "settle: release", "stop"]);
+  expect(bench.step({ t: "ready", states: [] })).toEqual([]);
+  expect(bench.step({ t: "vetoed", error: new Error("no") })).toEqual([]);
+});
+
 test("a suspect's start is durable before its body is given to a thread; alone, others come in after a while", () => {
   const bench = new Bench({ suspect: { crashes: 1, alone: true } });
   expect(bench.step({ t: "go" })).toEqual(["mark"]);

@@ -221,3 +221,22 @@ test("wedged bodies in all threads hold up no other job, and give their places b
     });
   expect(await runtime.node.counts()).toMatchObject({ running: 0, waiting: 0 });
 });
+
+test("a body that was wedged when its partition stopped gives its job back when its call returns", async () => {
+  const [kind] = brokers;
+  const place = new Place();
+  const runtime = await start(kind, place);
+  const path = place.path();
+  execFileSync("mkfifo", [path]);
+  const wedged = next(runtime, "job.wedged");
+  const handle = await runtime.enqueue("reads", { path }, { partition: "p" });
+  await wedged;
+  await runtime.partitions.stop("p");
+  await runtime.partitions.start("p", { default: 1 });
+  expect(await runtime.execute("sum", { x: 1 }, { partition: "p" })).toBe(2);
+  const again = next(runtime, "job.wedged", handle.id);
+  await writeFile(path, ""); // the first call returns; the job comes again, and hangs in the pipe again
+  await again;
+  await writeFile(path, "");
+  await expect(handle.result()).rejects.toMatchObject({ code: "JobBuried" });
+});
