@@ -24,6 +24,22 @@ const KINDS: ReadonlySet<unknown> = new Set<FailureKind>([
   "cancelled",
 ]);
 
+/**
+ * The header as `encodeEnvelope` writes it for most jobs: each field in its place and valid by its letters alone, so
+ * that nothing is left to check. What does not match is read the long way; both ways read the same.
+ */
+const USUAL = new RegExp(
+  [
+    '^{"v":1,"id":"(PLAIN{1,255})","job":"(PLAIN{1,128})","partition":"(NAME)","queue":"(NAME)"',
+    '"attempt":(COUNT),"hop":(COUNT),"maxExecutionTime":(TIME),"enqueuedAt":(TIME),"startedAt":(TIME)}$',
+  ]
+    .join(",")
+    .replaceAll("PLAIN", "[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]")
+    .replaceAll("NAME", "[A-Za-z0-9_-]{1,64}")
+    .replaceAll("COUNT", "0|[1-9]\\d{0,8}")
+    .replaceAll("TIME", "0|[1-9]\\d{0,14}"),
+);
+
 type Raw = Readonly<Record<string, unknown>>;
 
 /** A reason, thrown within this file only: the way out of a nested check. */
@@ -33,6 +49,8 @@ class Refused {
 
 /** The fields, with the args as given; or a reason. */
 export function readHeader(text: string, argsText: string): EnvelopeFields | string {
+  const usual = USUAL.exec(text);
+  if (usual !== null) return fieldsOfUsual(usual, argsText);
   const raw = parsed(text);
   if (typeof raw === "string") return raw;
   try {
@@ -41,6 +59,33 @@ export function readHeader(text: string, argsText: string): EnvelopeFields | str
     if (refused instanceof Refused) return refused.reason;
     throw refused;
   }
+}
+
+function fieldsOfUsual(found: readonly string[], argsText: string): EnvelopeFields {
+  const [, id = "", job = "", partition = "", queue = "", attempt, hop, limit, enqueued, started] = found;
+  return {
+    id: own(id),
+    job: own(job),
+    partition: own(partition),
+    queue: own(queue),
+    queueKey: undefined,
+    executionKey: undefined,
+    attempt: Number(attempt),
+    hop: Number(hop),
+    levels: undefined,
+    history: undefined,
+    maxExecutionTimeMs: Number(limit),
+    enqueuedAt: Number(enqueued),
+    startedAt: Number(started),
+    replyTo: undefined,
+    trace: undefined,
+    argsText,
+  };
+}
+
+/** A copy: V8 cuts text out by pointing into the whole, and an id that is remembered would keep the args with it. */
+function own(part: string): string {
+  return ` ${part}`.slice(1);
 }
 
 function parsed(text: string): Raw | string {

@@ -174,3 +174,29 @@ test("a reason is one short line, whatever the message holds", () => {
   expect(!read.ok && read.reason.length).toBeLessThan(200);
   expect(!read.ok && read.reason).not.toContain("\n");
 });
+
+test("a usual header is read the same on the short way and on the long one", () => {
+  const text = (fields: Partial<Record<string, string>>) => {
+    const all = { id: '"i"', job: '"j"', partition: '"p"', queue: '"q"', attempt: "0", hop: "0" };
+    const times = { maxExecutionTime: "0", enqueuedAt: "1700000000000", startedAt: "0" };
+    const members = Object.entries({ ...all, ...times, ...fields }).map(
+      ([name, value]) => `"${name}":${value}`,
+    );
+    return `{"v":1,${members.join(",")}}\n{"a":1}`;
+  };
+  const counts = ["1", "999999999", "1000000000", "2147483647", "2147483648", "01", "-0", "1.0", "1e3", ""];
+  const times = ["999999999999999", "1000000000000000", "8640000000000000", "8640000000000001"];
+  const names = ["", "a b", "ä", "x".repeat(64), "x".repeat(65), "x".repeat(256), 'a\\"b', "a\\u0000"];
+  const texts = [
+    ...["attempt", "hop"].flatMap((field) => counts.map((value) => text({ [field]: value }))),
+    ...["maxExecutionTime", "enqueuedAt", "startedAt"].flatMap((field) =>
+      [...counts, ...times].map((value) => text({ [field]: value })),
+    ),
+    ...["id", "job", "partition", "queue"].flatMap((field) =>
+      names.map((value) => text({ [field]: `"${value}"` })),
+    ),
+  ];
+  expect(decodeEnvelope(text({})).ok).toBe(true);
+  // a blank is all it takes for the long way
+  for (const one of texts) expect(decodeEnvelope(one), one).toEqual(decodeEnvelope(one.replace("{", "{ ")));
+});
