@@ -10,7 +10,7 @@ import type { QueueCounts, QueueRef } from "../broker/contract.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { type Linked, OrderedList } from "./ordered-list.ts";
 import { type Consumer, Handed, Outlet, type Pump, type Source } from "./subscription.ts";
-import { FRONTIER_AHEAD, FRONTIER_MOST, READ_BELOW } from "./tuning.ts";
+import { FRONTIER_AHEAD, FRONTIER_MOST, READ_BELOW, READ_CHARACTERS_BELOW } from "./tuning.ts";
 
 /** A job of the store that is in memory. */
 export class Row implements Linked<Row> {
@@ -40,6 +40,7 @@ export interface Needs {
   frontier(lane: EmbeddedLane, now: boolean): void;
   /** Characters kept in memory, of all lanes. */
   keep(characters: number): void;
+  readonly kept: number;
 }
 
 export class EmbeddedLane implements Source<Row> {
@@ -82,7 +83,7 @@ export class EmbeddedLane implements Source<Row> {
   take(): Row | undefined {
     if (this.paused) return undefined;
     const row = this.ready.head;
-    if (!this.atEnd && this.ready.size < READ_BELOW) this.needs.read(this, row === undefined);
+    if (this.wantsMore) this.needs.read(this, row === undefined);
     if (row === undefined) return undefined;
     if (row.ord > this.frontier) {
       this.needs.frontier(this, true);
@@ -94,6 +95,13 @@ export class EmbeddedLane implements Source<Row> {
     this.needs.keep(-row.characters);
     this.handed.push(row);
     return row;
+  }
+
+  /** Whether to read on: at the last moment, or ahead while little is in memory. */
+  get wantsMore(): boolean {
+    if (this.atEnd || this.purging !== undefined) return false;
+    const { size } = this.ready;
+    return size === 0 || (size < READ_BELOW && this.needs.kept < READ_CHARACTERS_BELOW);
   }
 
   handOver(row: Row, to: Consumer<Row>): Handed<Row> {

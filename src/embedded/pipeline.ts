@@ -259,7 +259,7 @@ export class Pipeline implements Needs {
 
   #addTakes(work: Work): void {
     for (const lane of this.#hungry) {
-      if (lane.atEnd || lane.purging !== undefined) continue;
+      if (!lane.wantsMore) continue;
       work.takes.push({ lane: lane.number, after: lane.cursor, room: lane.span });
     }
     this.#hungry.clear();

@@ -34,8 +34,12 @@ export const BATCH_CHARACTERS = 32 * MIB;
  */
 export const FRONTIER_AHEAD = 64;
 export const FRONTIER_MOST = 1_024;
-/** A queue is read ahead when less than this is left in memory. */
-export const READ_BELOW = 512;
+/**
+ * A queue is read ahead when less than this is left in memory: at 30,000 jobs a second a commit of 40 ms, and one more.
+ */
+export const READ_BELOW = 2_048;
+/** With so much text in memory, of all queues, one is read on only when nothing of it is left. */
+export const READ_CHARACTERS_BELOW = 8 * MIB;
 /** What a full disk did not take is tried again after this long. */
 export const FULL_RETRY_MS = 250;
 /** How long a close waits for what is lazy; jobs that ended and could not be stored run again. */

@@ -16,6 +16,8 @@ export interface Database {
   run(sql: string): (...args: Value[]) => number;
   get<R>(sql: string): (...args: Value[]) => R | undefined;
   all<R>(sql: string): (...args: Value[]) => R[];
+  /** Rows as lists in the order of their columns: half the time of `all`. */
+  rows<R extends readonly unknown[]>(sql: string): (...args: Value[]) => R[];
 }
 
 export type Value = string | number | null | Uint8Array;
@@ -27,6 +29,9 @@ interface Statement {
   run(...args: Value[]): { changes: number | bigint };
   get(...args: Value[]): unknown;
   all(...args: Value[]): unknown[];
+  /** better-sqlite3's word for rows as lists, and Node's, which not all of its versions have. */
+  raw?(on: boolean): unknown;
+  setReturnArrays?(on: boolean): unknown;
 }
 
 interface Connection {
@@ -69,6 +74,15 @@ export function openDatabase(path: string): Database {
     },
     all<R>(sql: string) {
       const statement = connection.prepare(sql);
+      return (...args: Value[]) => statement.all(...args) as R[];
+    },
+    rows<R extends readonly unknown[]>(sql: string) {
+      const statement = connection.prepare(sql);
+      if (statement.raw !== undefined) statement.raw(true);
+      else if (statement.setReturnArrays !== undefined) statement.setReturnArrays(true);
+      else
+        return (...args: Value[]) =>
+          statement.all(...args).map((row): unknown => Object.values(row as object)) as R[];
       return (...args: Value[]) => statement.all(...args) as R[];
     },
   };

@@ -13,12 +13,16 @@ interface Row extends Omit<FoundRow, "body"> {
   readonly body: string | Uint8Array | null;
 }
 
+/** rid, id, ord, crashes, body: what hand-out needs, read for each job of a backlog. */
+type Next = readonly [number, string, number, number, string | Uint8Array | null];
+
 const COLUMNS = "rid, id, state, lane, ord, crashes, reason, body";
 
 export class Reader {
   readonly #tuning: Tuning;
   readonly #lanes: LaneTable;
-  readonly #take: (...args: Value[]) => Row[];
+  readonly #next: (...args: Value[]) => Next[];
+  readonly #available: (...args: Value[]) => Row[];
   readonly #body: (...args: Value[]) => { body: string | Uint8Array } | undefined;
   readonly #byId: (...args: Value[]) => Row | undefined;
   readonly #byKey: (...args: Value[]) => { id: string } | undefined;
@@ -29,9 +33,9 @@ export class Reader {
   constructor(db: Database, lanes: LaneTable, tuning: Tuning) {
     this.#tuning = tuning;
     this.#lanes = lanes;
-    this.#take = db.all<Row>(
-      `SELECT ${COLUMNS} FROM jobs WHERE state=0 AND lane=? AND ord>? ORDER BY ord LIMIT ?`,
-    );
+    const available = "FROM jobs WHERE state=0 AND lane=? AND ord>? ORDER BY ord LIMIT ?";
+    this.#next = db.rows<Next>(`SELECT rid, id, ord, crashes, body ${available}`);
+    this.#available = db.all<Row>(`SELECT ${COLUMNS} ${available}`);
     this.#body = db.get<{ body: string | Uint8Array }>("SELECT body FROM bodies WHERE rid=?");
     this.#byId = db.get<Row>(`SELECT ${COLUMNS} FROM jobs WHERE id=? AND part=?`);
     this.#byKey = db.get<{ id: string }>("SELECT id FROM jobs WHERE qkey=? AND part=?");
@@ -47,15 +51,15 @@ export class Reader {
   /** The next rows of a lane, bounded in number and in text. */
   take({ lane, after }: Take): Taken {
     const { takeJobs, takeCharacters } = this.#tuning;
-    const rows = this.#take(lane, after, takeJobs);
+    const rows = this.#next(lane, after, takeJobs);
     const taken: Taken = { lane, numbers: [], ids: [], bodies: [], end: rows.length < takeJobs };
     let characters = 0;
-    for (const row of rows) {
+    for (const [rid, id, ord, crashes, inline] of rows) {
       if (characters >= takeCharacters) return { ...taken, end: false };
-      const body = this.#bodyOf(row);
+      const body = inline ?? this.#bodyOf(rid);
       characters += body.length;
-      taken.numbers.push(row.rid, row.ord, row.crashes, row.body === null ? 1 : 0);
-      taken.ids.push(row.id);
+      taken.numbers.push(rid, ord, crashes, inline === null ? 1 : 0);
+      taken.ids.push(id);
       taken.bodies.push(body);
     }
     return taken;
@@ -77,7 +81,7 @@ export class Reader {
   }
 
   #list(lane: number, limit: number): FoundRow[] {
-    const available = this.#take(lane, -1, limit);
+    const available = this.#available(lane, -1, limit);
     const rest = limit - available.length;
     const rows = rest > 0 ? [...available, ...this.#scheduled(lane, rest)] : available;
     return rows.map((row) => this.#whole(row));
@@ -106,10 +110,10 @@ export class Reader {
   }
 
   #whole(row: Row): FoundRow {
-    return { ...row, body: this.#bodyOf(row) };
+    return { ...row, body: row.body ?? this.#bodyOf(row.rid) };
   }
 
-  #bodyOf(row: Row): string | Uint8Array {
-    return row.body ?? this.#body(row.rid)?.body ?? "";
+  #bodyOf(rid: number): string | Uint8Array {
+    return this.#body(rid)?.body ?? "";
   }
 }
