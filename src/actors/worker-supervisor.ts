@@ -54,6 +54,7 @@ export type WorkerSupervisorEffect =
 type SupervisorOut = Out<WorkerSupervisorMessage, WorkerSupervisorEffect>;
 const GO: WorkerMessage = { t: "go" };
 const LEAVE: WorkerMessage = { t: "shutdown" };
+const REDELIVERED: WorkerMessage = { t: "redelivered" };
 const WITHDRAW: WorkerMessage = { t: "withdraw" };
 
 export function stepWorkerSupervisor(
@@ -95,6 +96,7 @@ function run(s: WorkerSupervisorState, m: WorkerSupervisorMessage & { t: "run" }
   const there = s.entries.get(envelope.id);
   if (there !== undefined) {
     there.delivery = m.delivery; // adopted: the body that runs settles the newer delivery, the older is void
+    if (there.worker !== undefined) out.cast(there.worker, REDELIVERED);
     return;
   }
   const entry = new Entry(m.delivery, m.known, m.lane, ++s.places);

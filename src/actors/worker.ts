@@ -32,6 +32,10 @@ export type WorkerMessage =
   | { readonly t: "abort"; readonly reason: "cancel" | "shutdown" }
   /** Give it back if it has not started. */
   | { readonly t: "withdraw" }
+  /** Its job came again: there is a delivery that can be settled. */
+  | { readonly t: "redelivered" }
+  /** It did not come again. */
+  | { readonly t: "forgotten" }
   | { readonly t: "others-in" }
   | { readonly t: "shutdown" };
 
@@ -56,6 +60,8 @@ export class WorkerState {
   wanted: Wanted;
   /** The partition stops: a body that cannot be ended is not waited for. */
   leaving = false;
+  /** What became of it, while its delivery is void: settled when the job comes again. */
+  held: Plan | undefined = undefined;
   /** What beforeRun answered, one for each callback object. */
   states: readonly unknown[] = NO_STATES;
   /** Its own address; set when it starts. */
@@ -76,6 +82,8 @@ export class WorkerState {
 
 /** A settlement that the broker refuses (a full disk) is tried again this often. */
 const SETTLE_AGAIN_MS = 1_000;
+/** What became of a job whose connection was lost is kept this long: it comes again within a second, or never. */
+const HELD_MS = 60_000;
 /** A suspect that has run alone this long no longer keeps the others out. */
 const ALONE_MS = 10_000;
 const BEFORE_RUN: WorkerEffect = { t: "beforeRun" };
@@ -118,6 +126,10 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
       s.wanted ??= "release";
       if (s.phase === "running") out.effect(REVOKE);
       return;
+    case "redelivered":
+      return redelivered(s, out);
+    case "forgotten":
+      return forget(s, out);
     case "others-in":
       return othersIn(s, out);
     case "shutdown":
@@ -206,6 +218,7 @@ function shutdown(s: WorkerState, now: number, out: WorkerOut): void {
 }
 
 function abort(s: WorkerState, reason: "cancel" | "shutdown", out: WorkerOut): void {
+  if (s.held !== undefined) return forget(s, out); // the broker has the job, and the mark if it is cancelled
   if (reason === "cancel") s.wanted = "cancel";
   else s.wanted ??= "release";
   if (s.phase === "running") out.effect({ t: "abort", reason });
@@ -241,14 +254,39 @@ function returnSlot(s: WorkerState, durationMs: number, out: WorkerOut): void {
 function settle(s: WorkerState, plan: Plan, out: WorkerOut): void {
   s.phase = "settling";
   returnSlot(s, NOT_SHORT, out);
-  const { executionKey, id } = s.entry.delivery.envelope;
   if (plan.do === "again") {
     out.cast(s.home.supervisor, { t: "again", entry: s.entry, rescued: plan.rescued });
     return out.stop();
   }
-  if (executionKey !== undefined) out.cast(s.home.coordinator, { t: "release", key: executionKey, id });
+  if (s.entry.delivery.live === false && plan.do !== "release") return hold(s, plan, out);
+  releaseKey(s, out);
   out.effect({ t: "settle", plan });
   if (plan.do === "complete" || plan.do === "release") out.stop();
+}
+
+/** The connection was lost under the body: the job comes again, and must find what became of it, not a new body. */
+function hold(s: WorkerState, plan: Plan, out: WorkerOut): void {
+  s.held = plan;
+  out.timer("held", HELD_MS, { t: "forgotten" });
+}
+
+function redelivered(s: WorkerState, out: WorkerOut): void {
+  const plan = s.held;
+  if (plan === undefined) return;
+  s.held = undefined;
+  out.cancelTimer("held");
+  settle(s, plan, out);
+}
+
+function forget(s: WorkerState, out: WorkerOut): void {
+  s.entry.settled = s.entry.delivery;
+  releaseKey(s, out);
+  out.stop(SHUTDOWN);
+}
+
+function releaseKey(s: WorkerState, out: WorkerOut): void {
+  const { executionKey, id } = s.entry.delivery.envelope;
+  if (executionKey !== undefined) out.cast(s.home.coordinator, { t: "release", key: executionKey, id });
 }
 
 function unsettled(s: WorkerState, m: WorkerMessage & { t: "unsettled" }, out: WorkerOut): void {

@@ -49,6 +49,8 @@ export interface Delivery {
    */
   readonly suspect: { readonly crashes: number; readonly alone: boolean } | undefined;
   readonly subscription: Subscription;
+  /** False once it was settled, or when the connection it came from is gone: settling it does nothing then. */
+  readonly live?: boolean;
 }
 
 /** One node's consumption of one queue. */

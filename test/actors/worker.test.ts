@@ -63,6 +63,11 @@ class Bench {
     });
   }
 
+  /** Puts another delivery of the same job in the place of this one. */
+  replace(live: boolean): void {
+    this.entry.delivery = { ...this.entry.delivery, live };
+  }
+
   end(outcome: Outcome): string[] {
     return this.step({ t: "outcome", outcome });
   }
@@ -210,4 +215,37 @@ test("a second outcome changes nothing", () => {
   bench.step({ t: "go" });
   bench.end(completed);
   expect(bench.end(failed)).toEqual([]);
+});
+
+test("a body that ends while its delivery is void keeps its outcome and its key until the job comes again", () => {
+  const bench = new Bench({ executionKey: "k" });
+  bench.step({ t: "go" });
+  bench.replace(false);
+  expect(bench.end(completed)).toEqual(["admission: done", "timer: held"]);
+  bench.replace(true);
+  expect(bench.step({ t: "redelivered" })).toEqual([
+    "cancelTimer",
+    "coordinator: release",
+    "settle: complete",
+    "stop",
+  ]);
+});
+
+test("an outcome whose job does not come again is forgotten, at once when it is cancelled or the partition stops", () => {
+  const messages = [{ t: "forgotten" }, { t: "shutdown" }, { t: "abort", reason: "cancel" }] as const;
+  for (const message of messages) {
+    const bench = new Bench({ executionKey: "k" });
+    bench.step({ t: "go" });
+    bench.replace(false);
+    bench.end(failed);
+    expect(bench.step(message)).toEqual(["coordinator: release", "stop"]);
+    expect(bench.entry.settled).toBe(bench.entry.delivery);
+  }
+});
+
+test("a job that comes again while its body runs changes nothing yet", () => {
+  const bench = new Bench();
+  bench.step({ t: "go" });
+  bench.replace(true);
+  expect(bench.step({ t: "redelivered" })).toEqual([]);
 });
