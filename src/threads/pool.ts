@@ -105,13 +105,22 @@ export class Pool implements ThreadPool, Watched {
     return (await Promise.all(asked)).flat();
   }
 
-  overrun(thread: Thread, slot: number, task: Task, reason: AbortReason): void {
+  overrun(thread: Thread, slot: number, task: Task, reason: AbortReason, looked = false): void {
     const graceMs = this.#options.graceMs[reason];
     if (thread.ladder?.task === task) {
       thread.ladder.hurry(graceMs);
       return;
     }
     if (!thread.isRunning(slot, task)) return;
+    if (thread.ladder !== undefined && !looked) {
+      // Another body's, whose end lies unread on the port: without its ladder it would not count as told to end.
+      queueMicrotask(() => {
+        thread.look(Number.POSITIVE_INFINITY);
+        this.overrun(thread, slot, task, reason, true);
+        this.#onRoom();
+      });
+      return;
+    }
     // A thread that dies already needs no ladder; but what was cancelled on it must not come back as rescued.
     const dies = thread.state !== "ready";
     if (dies && reason === "timeout") return;

@@ -135,3 +135,19 @@ test("a body whose thread does not answer gets no grace", async () => {
   pool.pool.abort(given.task, "cancel");
   expect(await given.outcome).toMatchObject({ kind: "aborted", reason: "cancel", report: {} });
 });
+
+test("a cancelled body whose end lies unread on the port is aborted, also when the next one is cancelled then", async () => {
+  const pool = await startPool({ graceMs: { timeout: 0, cancel: 60_000, shutdown: 0 } });
+  const listens = pool.type("listens");
+  const first = pool.give(listens, { way: "throws" });
+  const second = pool.give(listens, { way: "polls" });
+  await first.started;
+  pool.pool.abort(first.task, "cancel");
+  // without a turn of the event loop, so that nothing is read from the port meanwhile
+  const deadline = Date.now() + 10_000;
+  while (pool.pool.threads[0]?.running !== second.task.id && Date.now() < deadline);
+  pool.pool.abort(second.task, "cancel");
+  expect(first.ends, "no outcome comes from within abort").toBe(0);
+  expect(await first.outcome).toEqual({ kind: "aborted", reason: "cancel", report: undefined });
+  expect(await second.outcome).toEqual({ kind: "aborted", reason: "cancel", report: undefined });
+});
