@@ -59,7 +59,8 @@ describe.each(brokers)("on $kind", (kind) => {
     await runtime.stop();
     const types = [];
     for await (const event of events) types.push(event.type);
-    expect(types.slice(0, 3)).toEqual(["job.enqueued", "job.started", "job.completed"]);
+    const ofJobs = types.filter((type) => type.startsWith("job."));
+    expect(ofJobs).toEqual(["job.enqueued", "job.started", "job.completed"]);
   });
 });
 
