@@ -52,6 +52,15 @@ export interface EmbeddedBrokerOptions {
 /** For a chore that turns out, when it is sent, to be of no use. */
 const NO_CHORE: Chore = { do: "cancel", rid: -1 };
 
+/** The last millisecond that a Date can hold. */
+const LATEST_MS = 8.64e15;
+
+/** Whole, and a number that SQLite takes and gives back: one that it refused would fail each commit anew. */
+function asTime(dueAt: number): number {
+  const due = Math.min(Math.ceil(dueAt), LATEST_MS);
+  return due > 0 ? due : 0;
+}
+
 const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 
 export class EmbeddedBroker implements Broker {
@@ -144,7 +153,7 @@ export class EmbeddedBroker implements Broker {
     const batch = this.#batch;
     const { rid, lane } = row;
     const body = encodeEnvelope(next);
-    const due = Math.ceil(dueAt);
+    const due = asTime(dueAt);
     lane.ends(row);
     batch.moves.push({ to: "scheduled", rid, lane: lane.number, due, attempt: next.attempt, body });
     return this.#durable(batch);
@@ -306,7 +315,7 @@ export class EmbeddedBroker implements Broker {
 
   /** 0 = at once. */
   #due(dueAt: number | undefined): number {
-    return dueAt === undefined || dueAt <= this.#clock.now() ? 0 : Math.ceil(dueAt);
+    return dueAt === undefined || dueAt <= this.#clock.now() ? 0 : asTime(dueAt);
   }
 
   /** The row of a delivery that was live until now. */

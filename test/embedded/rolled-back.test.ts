@@ -110,6 +110,20 @@ test("a job whose retry is being written is scheduled, not absent, and can be ca
   expect(broker.counts(Q)).toMatchObject({ available: 0, scheduled: 0, unsettled: 0 });
 });
 
+test("a due time that no Date can hold fails no commit", async () => {
+  const { broker, heard } = await opened(folder());
+  await broker.declare([Q]);
+  await broker.publish(job(), { dueAt: Number.POSITIVE_INFINITY });
+  await broker.publishMany(jobs(2));
+  const { inbox } = collect(broker, 2);
+  const [a, b] = await inbox.take(2);
+  if (a !== undefined) await broker.retry(a, a.envelope, Date.now() + Number.MAX_SAFE_INTEGER);
+  if (b !== undefined) await broker.retry(b, b.envelope, Number.POSITIVE_INFINITY);
+  const { jobs: listed } = await broker.list(Q, 5);
+  expect(listed.map((one) => one.dueAt)).toEqual([8.64e15, 8.64e15, 8.64e15]);
+  expect(heard.said).toEqual(["connected"]);
+});
+
 test("the frontier is not moved past a backlog that was not read", () => {
   const lane = new EmbeddedLane(1, Q, new Pump(), idle);
   Object.assign(lane, { next: 1_000_000, available: 999_000, cursor: 999 });
