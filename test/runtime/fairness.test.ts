@@ -15,13 +15,16 @@ test("jobs handed ahead behind bodies that turned out long give way to another p
   const backlog = await runtime.enqueueMany("hold", jobs, { partition: "busy" });
   await givenBack;
   const calm = await runtime.enqueue("hold", { log, name: "calm" }, { partition: "calm" });
-  const done = calm.result();
+  let ended = false;
+  const done = calm.result().then(() => {
+    ended = true;
+  });
   let opened = 0;
-  for (let ended = false; !ended; ) {
+  // until it has its slot, which is what is promised; when its thread then gets the CPU is the machine's business
+  while (!ended && (await runtime.node.runningJobs("calm")).length === 0) {
     const completed = next(runtime, "job.completed");
     place.open(jobs[opened++]?.until ?? "");
     await completed;
-    ended = place.lines(log).includes("end calm");
   }
   // two ran when it came; each of their slots may give one more job its turn before it
   expect(opened).toBeLessThanOrEqual(4);
