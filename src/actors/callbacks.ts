@@ -5,6 +5,7 @@
  * else; only `beforeRun` can veto a run, by throwing.
  */
 import type { Envelope } from "../jobs/envelope.ts";
+import { toError } from "../kernel/exit.ts";
 import type { EventHub } from "./events.ts";
 
 /** What a callback gets of a job. `args` are parsed at first use. */
@@ -115,7 +116,7 @@ export class CallbackList {
       try {
         await call(callbacks, job, index);
       } catch (thrown) {
-        this.#hub.emit("callback.failed", { ...jobFields(envelope), callback: name, error: asError(thrown) });
+        this.#hub.emit("callback.failed", { ...jobFields(envelope), callback: name, error: toError(thrown) });
       }
     }
   }
@@ -125,8 +126,4 @@ export class CallbackList {
 export function jobFields(envelope: Envelope) {
   const { partition, queue, id, job, attempt } = envelope;
   return { partition, queue, id, job, attempt };
-}
-
-export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`thrown: ${String(thrown)}`);
 }

@@ -4,10 +4,10 @@
  * Owns no state of its own. A settlement that fails here leaves the job with the broker, which hands it out again.
  */
 import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
-import { JobFailed } from "../jobs/errors.ts";
+import { toError } from "../kernel/exit.ts";
 import type { From } from "../kernel/types.ts";
-import { asError, jobFields } from "./callbacks.ts";
 import { askOf, type ConsumerState } from "./consumer.ts";
+import { tellBuried, tellCancelled } from "./endings.ts";
 import { limitOf, type OpenQueue } from "./open-queue.ts";
 import { buryWith, verdict } from "./settlement.ts";
 
@@ -34,7 +34,7 @@ export function carryOutConsumer(effect: ConsumerEffect, s: ConsumerState): void
     case "resume":
       return effect.subscription.resume();
     case "unsubscribe":
-      effect.subscription.cancel().catch((error) => s.services.logger.warn(asError(error).message));
+      effect.subscription.cancel().catch((error) => s.services.logger.warn(toError(error).message));
       return;
     case "declare":
       return declare(s, effect);
@@ -71,7 +71,7 @@ function declare(s: ConsumerState, { queues, round, from }: ConsumerEffect & { t
   const refs = Object.keys(queues).map((queue) => ({ partition: s.partition, queue }));
   s.services.broker.declare(refs).then(
     () => s.self.cast({ t: "declared", queues, round, from }),
-    (error) => from.refuse(asError(error)),
+    (error) => from.refuse(toError(error)),
   );
 }
 
@@ -89,12 +89,12 @@ export function letGo(s: ConsumerState): void {
   }
   s.keyWaiters.clear();
   for (const queue of s.queues.values())
-    queue.subscription?.cancel().catch((error) => s.services.logger.warn(asError(error).message));
+    queue.subscription?.cancel().catch((error) => s.services.logger.warn(toError(error).message));
 }
 
 /** A name that no live node knows: buried with a reason, its bytes as they came. */
 function buryUnknown(s: ConsumerState, delivery: Delivery): void {
-  const { broker, catalogue, clock, events, results, callbacks } = s.services;
+  const { broker, catalogue, clock } = s.services;
   const { envelope } = delivery;
   const near = catalogue.near(envelope.job);
   const hint = near === undefined ? "" : `; did you mean "${near}"?`;
@@ -105,29 +105,21 @@ function buryUnknown(s: ConsumerState, delivery: Delivery): void {
     true,
   );
   const plan = buryWith(envelope, "unknown-job", failure, clock.now());
-  if (plan.do !== "bury") return;
   broker.bury(delivery, plan.envelope, plan.record).then(
-    () => {
-      const error = new JobFailed(envelope.id, failure);
-      results.ended(envelope.partition, envelope.id, { kind: "buried", record: plan.record });
-      events.emit("job.buried", { ...jobFields(envelope), reason: "unknown-job", error });
-      void callbacks.onBuried(envelope, error, []);
-    },
-    (error) => s.services.logger.warn(`job ${envelope.id} could not be buried: ${asError(error).message}`),
+    () => tellBuried(s.services, envelope, plan.record),
+    (error) => s.services.logger.warn(`job ${envelope.id} could not be buried: ${toError(error).message}`),
   );
 }
 
 /** It was cancelled before it was delivered; it never starts. */
 function dropCancelled(s: ConsumerState, delivery: Delivery): void {
-  const { broker, events, results, callbacks, logger } = s.services;
+  const { broker, logger } = s.services;
   const { envelope } = delivery;
   broker
     .discard(delivery)
     .then(() => {
-      results.ended(envelope.partition, envelope.id, { kind: "cancelled" });
-      events.emit("job.cancelled", { ...jobFields(envelope), was: "queued" });
-      void callbacks.onCancel(envelope);
+      tellCancelled(s.services, envelope, "queued");
       return broker.unmark(envelope.partition, envelope.id);
     })
-    .catch((error) => logger.warn(`cancelled job ${envelope.id}: ${asError(error).message}`));
+    .catch((error) => logger.warn(`cancelled job ${envelope.id}: ${toError(error).message}`));
 }

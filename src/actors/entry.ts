@@ -30,8 +30,6 @@ export class Entry {
   /** It was asked back while a worker had it: if that worker gives up its slot, it goes to the broker. */
   withdrawn = false;
   cancelled = false;
-  /** It was handed back or has ended. */
-  gone = false;
   crashes = 0;
 
   constructor(

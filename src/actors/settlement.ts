@@ -60,11 +60,21 @@ export function afterFailure(failure: Failure, of: Case): Plan {
   return buryWith(next.envelope, next.reason, failure, of.now);
 }
 
-export function buryWith(envelope: Envelope, reason: BuriedReason, error: Failure, now: number): Plan {
+export function buryWith(
+  envelope: Envelope,
+  reason: BuriedReason,
+  error: Failure,
+  now: number,
+): Plan & { do: "bury" } {
   return { do: "bury", envelope, record: { reason, error, buriedAt: now } };
 }
 
 /** A failure that no body threw: the runtime's own verdict on a job. */
 export function verdict(kind: Failure["kind"], name: string, message: string, final: boolean): Failure {
   return { kind, name, message, stack: undefined, final };
+}
+
+/** A crash outside the body, of this error: the attempt has failed. */
+export function crashOf(error: Error, what: string): Failure {
+  return { ...verdict("crash", error.name, `${what}: ${error.message}`, false), stack: error.stack };
 }

@@ -5,8 +5,9 @@
  * back → running bodies get their time. What still runs after it is aborted, killed and handed back as the
  * partitions stop behind it. When it is killed instead, or stopped for a restart, the same happens without the time.
  */
+
+import { toError } from "../kernel/exit.ts";
 import type { Behaviour, From, KernelApi, Ref } from "../kernel/types.ts";
-import { asError } from "./callbacks.ts";
 import type { ConsumerMessage } from "./consumer.ts";
 import { partitionNames } from "./partition.ts";
 import type { NodeServices } from "./services.ts";
@@ -33,7 +34,7 @@ export const shutdownHandler: Behaviour<State, ShutdownMessage, Effect, Shutdown
     m.t === "shutdown" ? out.effect({ t: "drain" }) : out.stop({ kind: "shutdown" }),
   interpret: (_effect, s) => {
     drain(s)
-      .catch((error) => s.services.logger.warn(`shutdown: ${asError(error).message}`))
+      .catch((error) => s.services.logger.warn(`shutdown: ${toError(error).message}`))
       .then(() => s.self.cast({ t: "drained" }));
   },
   shutdown: () => ({ t: "shutdown" }),

@@ -4,8 +4,9 @@
  * Owns the table of commands. Commands come from any node, this one included; an unknown one is an error in its
  * answer, never a hang. When it dies, its supervisor starts it again and it serves anew.
  */
+
+import { toError } from "../kernel/exit.ts";
 import type { Behaviour, Ref } from "../kernel/types.ts";
-import { asError } from "./callbacks.ts";
 import { UnknownCommand } from "./errors.ts";
 import type { NodeServices } from "./services.ts";
 
@@ -53,6 +54,6 @@ async function run(command: Command | undefined, of: SystemMessage): Promise<unk
   try {
     return await command(of.args);
   } catch (error) {
-    throw asError(error);
+    throw toError(error);
   }
 }

@@ -6,8 +6,8 @@
  */
 
 import { CallTimeout } from "../kernel/errors.ts";
+import { toError } from "../kernel/exit.ts";
 import type { Behaviour, ChildSpec, ExitReason, From, KernelApi, Out, Ref } from "../kernel/types.ts";
-import { asError } from "./callbacks.ts";
 import type { ConsumerMessage } from "./consumer.ts";
 import { partitionNames, partitionSpec } from "./partition.ts";
 import type { NodeServices } from "./services.ts";
@@ -263,7 +263,7 @@ function startPartition(s: Interpreted, wanted: Wanted, from: From<PartitionStat
   const inTime = s.kernel.clock.timer(START_MS, () => s.self.cast({ t: "late", wanted, error, from }));
   asked.finally(inTime).then(
     (ref) => s.self.cast({ t: "started", wanted, ref, from }),
-    (error) => s.self.cast({ t: "failed", wanted, error: asError(error), from }),
+    (error) => s.self.cast({ t: "failed", wanted, error: toError(error), from }),
   );
 }
 
@@ -284,7 +284,7 @@ function configure(s: Interpreted, wanted: Wanted, from: From<PartitionState>): 
     )
     .then(
       () => from.answer("running"),
-      (error) => from.refuse(asError(error)),
+      (error) => from.refuse(toError(error)),
     );
 }
 

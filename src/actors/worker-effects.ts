@@ -6,8 +6,10 @@
  */
 import { JobFailed } from "../jobs/errors.ts";
 import type { KillReport } from "../jobs/failure.ts";
+import { toError } from "../kernel/exit.ts";
 import { BodyTask } from "./body-task.ts";
-import { asError, jobFields } from "./callbacks.ts";
+import { jobFields } from "./callbacks.ts";
+import { tellBuried, tellCancelled, unmark } from "./endings.ts";
 import { completed } from "./results.ts";
 import type { Plan } from "./settlement.ts";
 import type { WorkerState } from "./worker.ts";
@@ -44,7 +46,7 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
     case "beforeRun":
       services.callbacks.beforeRun(entry.delivery.envelope).then(
         (states) => s.self.cast({ t: "ready", states }),
-        (error) => s.self.cast({ t: "vetoed", error: asError(error) }),
+        (error) => s.self.cast({ t: "vetoed", error: toError(error) }),
       );
       return;
     case "mark":
@@ -55,7 +57,7 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
           s.self.cast({
             t: "unsettled",
             plan: { do: "release", report: undefined },
-            error: asError(error),
+            error: toError(error),
             final: true,
           }),
       );
@@ -63,7 +65,7 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
     case "others-in":
       services.broker
         .markStarted(entry.delivery, false)
-        .catch((error) => services.logger.warn(asError(error).message));
+        .catch((error) => services.logger.warn(toError(error).message));
       return;
   }
 }
@@ -101,26 +103,24 @@ function settled(durable: Promise<void>, plan: Plan, s: WorkerState): void {
       s.self.cast({
         t: "unsettled",
         plan,
-        error: asError(error),
-        final: asError(error).name !== "StorageFull",
+        error: toError(error),
+        final: toError(error).name !== "StorageFull",
       }),
   );
 }
 
 /** With its mark, if `cancel` has left one. */
 async function discard(s: WorkerState): Promise<void> {
-  const { broker } = s.services;
   const { partition, id } = s.entry.delivery.envelope;
-  await broker.discard(s.entry.delivery);
-  if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
+  await s.services.broker.discard(s.entry.delivery);
+  await unmark(s.services, partition, id);
 }
 
 /** Its cancel came when the body had ended by itself: the mark must not meet the next job of this id. */
 function forgetMark(s: WorkerState): void {
-  const { broker, logger } = s.services;
+  if (!s.entry.cancelled) return;
   const { partition, id } = s.entry.delivery.envelope;
-  if (!s.entry.cancelled || !broker.isMarked(partition, id)) return;
-  broker.unmark(partition, id).catch((error) => logger.warn(asError(error).message));
+  unmark(s.services, partition, id).catch((error) => s.services.logger.warn(toError(error).message));
 }
 
 /** Callbacks, results and events, once what they speak of has happened. */
@@ -152,10 +152,7 @@ function afterwards(plan: Plan, s: WorkerState): void {
       return;
     case "cancel":
       killed(plan.report, "cancel", s);
-      results.ended(partition, id, { kind: "cancelled" });
-      events.emit("job.cancelled", { ...jobFields(envelope), was: plan.was });
-      void callbacks.onCancel(envelope);
-      return;
+      return tellCancelled(services, envelope, plan.was);
     case "release":
       return killed(plan.report, "shutdown", s);
     case "again":
@@ -175,17 +172,15 @@ function retried(plan: Plan & { do: "retry" }, s: WorkerState): void {
 
 /** `retry: false` gives onError(0), onBuried(0); past the last level onBuried alone. */
 function buried(plan: Plan & { do: "bury" }, s: WorkerState): void {
-  const { events, callbacks, results } = s.services;
+  const { services, states } = s;
   const envelope = s.entry.delivery.envelope;
   const failure = plan.record.error;
   const error = new JobFailed(envelope.id, failure);
   reportKill(failure.kind, failure.report, s);
-  results.ended(envelope.partition, envelope.id, { kind: "buried", record: plan.record });
-  events.emit("job.failed", { ...jobFields(envelope), error, willRetry: false });
-  events.emit("job.buried", { ...jobFields(envelope), reason: plan.record.reason, error });
-  const levels = envelope.levels ?? s.entry.known.levels;
-  const told = levels.length === 0 ? callbacks.onError(envelope, error, s.states) : Promise.resolve();
-  void told.then(() => callbacks.onBuried(envelope, error, s.states));
+  services.events.emit("job.failed", { ...jobFields(envelope), error, willRetry: false });
+  const retries = (envelope.levels ?? s.entry.known.levels).length > 0;
+  const told = retries ? undefined : services.callbacks.onError(envelope, error, states);
+  tellBuried(services, envelope, plan.record, states, told);
 }
 
 function reportKill(kind: string, report: KillReport | undefined, s: WorkerState): void {

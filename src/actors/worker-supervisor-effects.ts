@@ -4,11 +4,11 @@
  * Owns no state of its own. After `abandon` every job of the supervisor is settled or the broker's again, its slot
  * and its key are free, and none of that before its body is known to have ended.
  */
-import { JobFailed } from "../jobs/errors.ts";
 import type { Ref } from "../kernel/types.ts";
 import type { AdmissionMessage } from "./admission.ts";
 import type { BodyTask } from "./body-task.ts";
 import { jobFields } from "./callbacks.ts";
+import { tellBuried } from "./endings.ts";
 import { type Entry, slotOf } from "./entry.ts";
 import { verdict } from "./settlement.ts";
 import type { WorkerSupervisorEffect, WorkerSupervisorState } from "./worker-supervisor.ts";
@@ -29,21 +29,14 @@ function endBody(entry: Entry, task: BodyTask, s: WorkerSupervisorState): void {
 }
 
 function buryCrashed(entry: Entry, error: Error, s: WorkerSupervisorState): void {
-  const { broker, clock, events, results, logger } = s.services;
+  const { broker, clock, logger } = s.services;
   const { envelope } = entry.delivery;
   const failure = verdict("crash", error.name, `its worker crashed twice: ${error.message}`, true);
   const record = { reason: "failed", error: failure, buriedAt: clock.now() } as const;
   releaseKey(entry, s);
   broker
     .bury(entry.delivery, envelope, record)
-    .then(() => {
-      results.ended(envelope.partition, envelope.id, { kind: "buried", record });
-      events.emit("job.buried", {
-        ...jobFields(envelope),
-        reason: record.reason,
-        error: new JobFailed(envelope.id, failure),
-      });
-    })
+    .then(() => tellBuried(s.services, envelope, record))
     .catch((refused) => logger.error(`job ${envelope.id} could not be buried`, refused))
     .then(() => s.home.supervisor.cast({ t: "buried", entry }));
 }
@@ -58,7 +51,6 @@ export function abandon(s: WorkerSupervisorState): void {
   // the one that gave the slots: when a body ends later, another may be in its place, which gave none of them
   const { admission } = s.services;
   for (const entry of s.entries.values()) {
-    entry.gone = true;
     if (entry.task === undefined) giveUp(entry, admission, s);
     else {
       s.services.pool.abort(entry.task, "shutdown");

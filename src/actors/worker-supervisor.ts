@@ -171,7 +171,6 @@ function killed(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): voi
 }
 
 function ended(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {
-  entry.gone = true;
   // what a dead entry still points at would be kept alive by the map's old table, one job by the next
   entry.worker = undefined;
   entry.task = undefined;

@@ -13,7 +13,7 @@ import type { BodyTask, TaskMessage } from "./body-task.ts";
 import { type Entry, slotOf } from "./entry.ts";
 import type { CoordinatorMessage } from "./global-coordinator.ts";
 import type { NodeServices } from "./services.ts";
-import { afterFailure, decide, type Plan, verdict, type Wanted } from "./settlement.ts";
+import { afterFailure, crashOf, decide, type Plan, type Wanted } from "./settlement.ts";
 import { carryOut, type WorkerEffect } from "./worker-effects.ts";
 import type { WorkerSupervisorMessage } from "./worker-supervisor.ts";
 
@@ -109,7 +109,7 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
       if (s.phase === "before") vetoed(s, m.error, now, out);
       return;
     case "marked":
-      return marked(s, now, out);
+      return startBody(s, now, out);
     case "outcome":
       return ended(s, m.outcome, now, out);
     case "wedged":
@@ -157,27 +157,22 @@ function takeOver(s: WorkerState, aftermath: Aftermath, now: number, out: Worker
 }
 
 function afterCrash(s: WorkerState, error: Error, now: number): Plan {
-  const failure = {
-    ...verdict("crash", error.name, `the worker crashed: ${error.message}`, false),
-    stack: error.stack,
-  };
-  return afterFailure(failure, caseOf(s, now));
+  return afterFailure(crashOf(error, "the worker crashed"), caseOf(s, now));
 }
 
-/** The last moment before a body starts: who was cancelled or taken back meanwhile does not start. */
+/** What has to be before the body, and takes time: a suspect's start is made durable. */
 function next(s: WorkerState, now: number, out: WorkerOut): void {
-  if (s.wanted !== undefined) return settle(s, decide({ kind: "returned" }, caseOf(s, now)), out);
-  if (s.entry.delivery.suspect !== undefined) {
+  if (s.wanted === undefined && s.entry.delivery.suspect !== undefined) {
     s.phase = "marking";
     return out.effect(MARK);
   }
-  give(s, out);
+  startBody(s, now, out);
 }
 
-/** The mark took a commit: who was cancelled or taken back in that time does not start either. */
-function marked(s: WorkerState, now: number, out: WorkerOut): void {
-  if (s.wanted !== undefined) return settle(s, decide({ kind: "returned" }, caseOf(s, now)), out);
-  give(s, out);
+/** The last moment before a body starts: who was cancelled or taken back meanwhile does not start. */
+function startBody(s: WorkerState, now: number, out: WorkerOut): void {
+  if (s.wanted === undefined) give(s, out);
+  else settle(s, decide({ kind: "returned" }, caseOf(s, now)), out);
 }
 
 function give(s: WorkerState, out: WorkerOut): void {
@@ -193,11 +188,7 @@ function othersIn(s: WorkerState, out: WorkerOut): void {
 }
 
 function vetoed(s: WorkerState, error: Error, now: number, out: WorkerOut): void {
-  const failure = {
-    ...verdict("crash", error.name, `beforeRun: ${error.message}`, false),
-    stack: error.stack,
-  };
-  settle(s, afterFailure(failure, caseOf(s, now)), out);
+  settle(s, afterFailure(crashOf(error, "beforeRun"), caseOf(s, now)), out);
 }
 
 /** Its thread has been replaced: its slot counts no more, but its job stays where it is. */

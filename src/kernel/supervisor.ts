@@ -120,7 +120,7 @@ function handle(state: SupervisorState, message: SupervisorMessage, now: number,
       return;
     case "retry": {
       const slot = state.slots.find((one) => one.state === "restarting" && one.token === message.token);
-      slot === undefined ? undefined : restart(state, slot, crash(message.error), now, out);
+      if (slot !== undefined) restart(state, slot, crash(message.error), now, out);
       return;
     }
     case "due": {

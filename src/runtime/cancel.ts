@@ -5,12 +5,11 @@
  * is between two of these is looked for again. An id that nobody has seen is marked, durably, so that it never
  * starts. Resolves when that is so.
  */
-import { jobFields } from "../actors/callbacks.ts";
 import type { ConsumerMessage, KeyWaiter } from "../actors/consumer.ts";
+import { tellCancelled, unmark } from "../actors/endings.ts";
 import { partitionNames } from "../actors/partition.ts";
 import type { NodeServices } from "../actors/services.ts";
 import type { WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";
-import type { Envelope } from "../jobs/envelope.ts";
 import type { From, KernelApi, Ref } from "../kernel/types.ts";
 import type { Cancelled } from "./handle.ts";
 
@@ -35,7 +34,7 @@ export async function cancelJob(
     if (found !== "unsettled") {
       const was = found === "available" ? "queued" : "scheduled";
       await unmark(services, partition, id);
-      if (envelope !== undefined) told(services, envelope, was);
+      if (envelope !== undefined) tellCancelled(services, envelope, was);
       return { was };
     }
     await new Promise((resolve) => setImmediate(resolve));
@@ -60,11 +59,6 @@ async function markedUntilGone(
   return { was };
 }
 
-/** A mark that outlives its job would cancel the next one of that id. */
-async function unmark({ broker }: NodeServices, partition: string, id: string): Promise<void> {
-  if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
-}
-
 async function cancelHere(
   kernel: KernelApi,
   partition: string,
@@ -85,10 +79,4 @@ async function cancelHere(
     (from: From<KeyWaiter | undefined>) => ({ t: "cancel", id, from }) as const,
   );
   return waiter === undefined ? undefined : "queued";
-}
-
-function told(services: NodeServices, envelope: Envelope, was: string): void {
-  services.results.ended(envelope.partition, envelope.id, { kind: "cancelled" });
-  services.events.emit("job.cancelled", { ...jobFields(envelope), was });
-  void services.callbacks.onCancel(envelope);
 }
