@@ -8,6 +8,8 @@ export { PartitionNotRunning, UnknownCommand } from "./actors/errors.ts";
 export { type EventType, eventTypes, type SpillwayEvent } from "./actors/events.ts";
 export type { JobRef, RunningWorker } from "./actors/job-ref.ts";
 export type { Logger } from "./actors/services.ts";
+export { rabbitmq } from "./amqp/index.ts";
+export type { QueueType, RabbitOptions } from "./amqp/options.ts";
 export * from "./broker/errors.ts";
 export type { BrokerFactory } from "./broker/factory.ts";
 export { embedded, memory } from "./embedded/index.ts";

@@ -4,11 +4,14 @@
  * Owns no state of its own. A settlement that fails here leaves the job with the broker, which hands it out again.
  */
 import type { Delivery, QueueRef, Subscription } from "../broker/contract.ts";
+import type { Envelope } from "../jobs/envelope.ts";
+import { snoozed } from "../jobs/retry.ts";
 import { toError } from "../kernel/exit.ts";
 import type { From } from "../kernel/types.ts";
 import { askOf, type ConsumerState } from "./consumer.ts";
 import { tellBuried, tellCancelled } from "./endings.ts";
 import { limitOf, type OpenQueue } from "./open-queue.ts";
+import type { NodeServices } from "./services.ts";
 import { buryWith, verdict } from "./settlement.ts";
 
 export type ConsumerEffect =
@@ -41,7 +44,7 @@ export function carryOutConsumer(effect: ConsumerEffect, s: ConsumerState): void
     case "open":
       return openQueue(s, effect.queue, effect.concurrency);
     case "unknown":
-      return buryUnknown(s, effect.delivery);
+      return settleUnknown(s, effect.delivery);
     case "cancelled":
       return dropCancelled(s, effect.delivery);
   }
@@ -92,7 +95,30 @@ export function letGo(s: ConsumerState): void {
     queue.subscription?.cancel().catch((error) => s.services.logger.warn(toError(error).message));
 }
 
-/** A name that no live node knows: buried with a reason, its bytes as they came. */
+/**
+ * A name that no live node knows: buried with a reason, its bytes as they came. One that only others know, or may come
+ * to know (a deploy under way), goes back through a delay: what the cluster can run is never buried by one node of it.
+ */
+function settleUnknown(s: ConsumerState, delivery: Delivery): void {
+  const { broker, clock, logger } = s.services;
+  const { envelope } = delivery;
+  if (!mayBeKnownElsewhere(s.services, envelope)) return buryUnknown(s, delivery);
+  broker
+    .retry(delivery, snoozed(envelope), clock.now() + UNKNOWN_AGAIN_MS)
+    .catch((error) => logger.warn(`job ${envelope.id} could not be passed on: ${toError(error).message}`));
+}
+
+const UNKNOWN_AGAIN_MS = 5_000;
+
+function mayBeKnownElsewhere(
+  { broker, clock, unknownJobGraceMs }: NodeServices,
+  envelope: Envelope,
+): boolean {
+  const { cluster } = broker;
+  if (cluster.knows(envelope.job)) return true;
+  return cluster.others.length > 0 && clock.now() - envelope.enqueuedAt < unknownJobGraceMs;
+}
+
 function buryUnknown(s: ConsumerState, delivery: Delivery): void {
   const { broker, catalogue, clock } = s.services;
   const { envelope } = delivery;
@@ -101,7 +127,7 @@ function buryUnknown(s: ConsumerState, delivery: Delivery): void {
   const failure = verdict(
     "error",
     "UnknownJob",
-    `no job named "${envelope.job}" is known on this node${hint}`,
+    `no job named "${envelope.job}" is known on ${broker.cluster.others.length > 0 ? "any live node" : "this node"}${hint}`,
     true,
   );
   const plan = buryWith(envelope, "unknown-job", failure, clock.now());

@@ -51,6 +51,8 @@ export interface EventFields {
   "node.up": { readonly name: string };
   "node.late": { readonly name: string };
   "node.gone": { readonly name: string };
+  /** Another node on this broker differs in what nodes of one cluster share; in words. */
+  "node.differs": { readonly name: string; readonly difference: string };
   "broker.connected": { readonly broker: string };
   "broker.lost": { readonly broker: string; readonly error: Error };
   "broker.blocked": { readonly broker: string; readonly reason: string };
@@ -78,7 +80,7 @@ export const eventTypes: readonly EventType[] = [
   "job.enqueued", "job.started", "job.waiting", "job.progress", "job.log", "job.completed", "job.failed",
   "job.retried", "job.snoozed", "job.buried", "job.cancelled", "job.killed", "job.wedged", "job.rescued",
   "job.purged", "queue.paused", "queue.resumed", "partition.running", "partition.waiting", "partition.stopped",
-  "concurrency.unreachable", "node.up", "node.late", "node.gone", "broker.connected", "broker.lost",
+  "concurrency.unreachable", "node.up", "node.late", "node.gone", "node.differs", "broker.connected", "broker.lost",
   "broker.blocked", "broker.unblocked", "coordinator.elected", "coordinator.lost", "key.released",
   "job.superseded", "callback.failed", "buried.dropped", "actor.exited",
 ]; // biome-ignore format: one glance shows them all

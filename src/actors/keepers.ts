@@ -22,7 +22,7 @@ const FATAL: ReadonlySet<string> = new Set(["StoreTaken", "StoreDamaged", "Store
 export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   kind: "broker",
   init: async (args) => {
-    const { broker, events } = args.services;
+    const { broker, events, catalogue } = args.services;
     const name = broker.description;
     await broker.open({
       connected: () => events.emit("broker.connected", { broker: name }),
@@ -34,7 +34,10 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
       unblocked: () => events.emit("broker.unblocked", { broker: name }),
       buried: (partition, queue, id, record) =>
         buriedByBroker(args.services, { partition, queue, id }, record),
+      node: (other, state) => events.emit(`node.${state}`, { name: other }),
+      mixed: (other, difference) => mixed(args.services, other, difference),
     });
+    broker.cluster.announce(catalogue.names);
     return args;
   },
   step: () => {},
@@ -42,6 +45,12 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   terminate: (s) => (s.services.wedged.size === 0 ? s.services.broker.close() : undefined),
   describe: (s) => ({ broker: s.services.broker.description }),
 };
+
+/** Two nodes that should not differ: a person has to look at it, so it is in the log as well. */
+function mixed({ events, logger }: NodeServices, name: string, difference: string): void {
+  logger.warn(`node ${name} differs from this one: ${difference}`);
+  events.emit("node.differs", { name, difference });
+}
 
 /** Poison and undecodable messages are buried by the broker itself, before any worker sees them. */
 function buriedByBroker(

@@ -35,6 +35,8 @@ export interface NodeServices {
   /** Bodies that hang in native calls now; `stop` names them. */
   readonly wedged: Set<JobRef>;
   readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
+  /** A job whose name no live node knows is not buried before it is so old, while other nodes live. */
+  readonly unknownJobGraceMs: number;
   /** False: this node runs nothing (no jobs were given), its queues are declared and not consumed. */
   readonly runsJobs: boolean;
   /** Lanes of the waiting queue are numbers; each queue of each partition has one for as long as the node lives. */

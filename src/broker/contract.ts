@@ -22,6 +22,10 @@ export interface BrokerEvents {
   unblocked(): void;
   /** The broker itself buried a job (poison, undecodable), outside any delivery's settle. */
   buried(partition: string, queue: string, id: string, record: BuriedRecord): void;
+  /** Another node on the same broker was first heard of, is late (for information only), or is gone. */
+  node(name: string, state: "up" | "late" | "gone"): void;
+  /** What runs here differs from what others say in a way that looks like a mistake; in words. */
+  mixed(name: string, difference: string): void;
 }
 
 /** One queue of one partition. */
@@ -51,6 +55,11 @@ export interface Delivery {
   readonly subscription: Subscription;
   /** False once it was settled, or when the connection it came from is gone: settling it does nothing then. */
   readonly live?: boolean;
+  /**
+   * The node was cut off for so long that another one may have started this job: `stillOurs` must say so before its
+   * outcome is told. Never set by a broker of one process.
+   */
+  readonly doubtful?: boolean;
 }
 
 /** One node's consumption of one queue. */
@@ -67,7 +76,8 @@ export interface Subscription {
 
 export interface QueueCounts {
   readonly available: number;
-  readonly scheduled: number;
+  /** `undefined` where scheduled jobs wait in queues that all partitions share, and cannot be told apart. */
+  readonly scheduled: number | undefined;
   readonly buried: number;
   /** Handed out and not settled. */
   readonly unsettled: number;
@@ -118,8 +128,10 @@ export interface Broker {
 
   /** Makes sure that these queues exist. */
   declare(queues: readonly QueueRef[]): Promise<void>;
-  /** Every queue that exists. */
+  /** Every queue that exists; on a broker that cannot be asked, every one that a live node has declared. */
   queues(): Promise<readonly QueueRef[]>;
+  /** Whether a queue is there, whoever made it. */
+  exists(queue: QueueRef): Promise<boolean>;
 
   /**
    * Resolves when durable, with the refusals of the commit it was part of, or `undefined` when there were none
@@ -145,6 +157,8 @@ export interface Broker {
   bury(delivery: Delivery, envelope: Envelope, record: BuriedRecord): Promise<void>;
   /** Hands it back as it came, to its old place in the queue; nothing is counted. Lazy where it costs nothing. */
   release(delivery: Delivery): void;
+  /** For a `doubtful` delivery: false when another node has started or ended it; it is settled then. */
+  stillOurs(delivery: Delivery): Promise<boolean>;
 
   /**
    * Removes a job that has not started, wherever it waits, durably; the answer says where it was. `unsettled` and
@@ -154,14 +168,17 @@ export interface Broker {
     partition: string,
     id: string,
   ): Promise<{ readonly found: Found; readonly envelope: Envelope | undefined }>;
-  /** Where a job of this id is, without touching it. A buried one counts as `buried`; an ended one is `absent`. */
-  find(partition: string, id: string): Promise<Found>;
+  /**
+   * Where a job of this id is, without touching it. A buried one counts as `buried`; an ended one is `absent`;
+   * `unknown` where a broker cannot be searched.
+   */
+  find(partition: string, id: string): Promise<Found | "unknown">;
   /** Who holds a queue key: the id of the job, or `undefined`. */
   holderOf(partition: string, queueKey: string): Promise<string | undefined>;
 
   /** Stored: a paused queue hands nothing out, on any node, until resumed; survives restarts. */
   setPaused(queue: QueueRef, paused: boolean): Promise<void>;
-  /** `undefined` for a queue that does not exist. Never blocks on the disk. */
+  /** `undefined` for a queue that does not exist. Never blocks: a broker on a network answers with what it knew last. */
   counts(queue: QueueRef): QueueCounts | undefined;
   /** What waits, oldest first, without touching it. */
   list(
@@ -198,7 +215,14 @@ export interface Cluster {
   /** Answers commands of any node, this one included. Set once, before `call` and `cast`. */
   serve(node: string, answer: (command: string, args: unknown) => Promise<unknown>): Promise<void>;
   call(command: string, args: unknown, timeoutMs: number): Promise<readonly NodeAnswer[]>;
-  cast(command: string, args: unknown): void;
+  /** To every node, this one included, or to one by its name. */
+  cast(command: string, args: unknown, to?: string): void;
+  /** Tells the others what this node can run and what it declares. A broker of one process has nobody to tell. */
+  announce(jobs: readonly string[]): void;
+  /** Whether a live node other than this one can run jobs of this name. */
+  knows(job: string): boolean;
+  /** Live nodes beside this one. */
+  readonly others: readonly string[];
   /**
    * Stands as a candidate for a partition's coordinator; `elected` with an epoch that grows with each election,
    * `deposed` when another has taken over. A broker of one process elects at once.

@@ -46,8 +46,9 @@ export class BrokerUnreachable extends SpillwayError {
     readonly broker: string,
     options?: ErrorOptions,
   ) {
+    const why = options?.cause instanceof Error ? ` (${options.cause.message})` : "";
     super(
-      `${broker} cannot be reached; it is tried again with backoff. Check its address and that it runs.`,
+      `${broker} cannot be reached${why}; once it was, it is tried again with backoff. Check its address and that it runs.`,
       options,
     );
   }
@@ -182,6 +183,32 @@ export class TooManyCancelled extends SpillwayError {
   ) {
     super(
       `partition "${partition}" remembers ${limit} cancelled ids that were never seen; none is dropped for room. Cancel ids that exist.`,
+    );
+  }
+}
+
+/** This broker cannot do it; nothing was changed. */
+export class UnsupportedByBroker extends SpillwayError {
+  readonly code = "UnsupportedByBroker";
+  constructor(
+    readonly broker: string,
+    readonly feature: string,
+  ) {
+    super(
+      `${broker} cannot do this yet: ${feature}. Nothing was changed. docs/rabbitmq.md lists what works on it; embedded() and memory() do all of it.`,
+    );
+  }
+}
+
+export class InvalidOptions extends SpillwayError {
+  readonly code = "InvalidOptions";
+  constructor(
+    readonly problems: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(
+      `the options do not hold: ${problems.join("; ")}. docs/options.md has every option with its default.`,
+      options,
     );
   }
 }

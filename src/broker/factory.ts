@@ -15,6 +15,19 @@ export interface BrokerContext {
   readonly maxCrashes?: number;
   /** Default: the system's. */
   readonly clock?: Clock;
+  /** Silence after which other nodes take one for gone; default 10 s. */
+  readonly nodeTimeoutMs?: number;
+  /** Delays of retries in seconds, as the runtime's options say: brokers may prepare for them. */
+  readonly retryLevels?: readonly number[];
+  /** Default: says nothing. */
+  readonly logger?: BrokerLogger;
+}
+
+/** The part of the host's logger that a broker uses: what an operator should read, without credentials. */
+export interface BrokerLogger {
+  info(text: string): void;
+  warn(text: string): void;
+  error(text: string): void;
 }
 
 /** A broker that was chosen in options: `memory()`, `embedded({ path })`, `rabbitmq({ url })`. */

@@ -109,6 +109,10 @@ export class EmbeddedBroker implements Broker {
     return Promise.resolve(this.#connection.lanes.all.map((lane) => lane.ref));
   }
 
+  exists(queue: QueueRef): Promise<boolean> {
+    return Promise.resolve(this.counts(queue) !== undefined);
+  }
+
   publish(envelope: Envelope, options?: PublishOptions): Promise<Refusals | undefined> {
     const { refusal, lanes } = this.#connection;
     if (refusal !== undefined) return Promise.reject(refusal);
@@ -180,6 +184,10 @@ export class EmbeddedBroker implements Broker {
       this.#batch.stopped.push(row.rid);
       this.#pipeline.commitLazily();
     }
+  }
+
+  stillOurs(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async cancelQueued(

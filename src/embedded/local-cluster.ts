@@ -61,6 +61,14 @@ export class LocalCluster implements Cluster {
     );
   }
 
+  readonly others: readonly string[] = [];
+
+  announce(): void {}
+
+  knows(): boolean {
+    return false;
+  }
+
   async candidate(partition: string, face: Face): Promise<{ withdraw(): Promise<void> }> {
     const standing = this.#standing.get(partition) ?? [];
     this.#standing.set(partition, standing);

@@ -96,6 +96,10 @@ export class MemoryBroker implements Broker {
     return Promise.resolve(lanes.map((lane) => lane.ref));
   }
 
+  exists(queue: QueueRef): Promise<boolean> {
+    return Promise.resolve(this.#lane(queue) !== undefined);
+  }
+
   publish(envelope: Envelope, options?: PublishOptions): Promise<Refusals | undefined> {
     if (!this.#open) return this.#closed();
     const error = this.#store(envelope, options?.dueAt ?? 0);
@@ -156,6 +160,10 @@ export class MemoryBroker implements Broker {
   release(delivery: Delivery): void {
     const job = this.#settled(delivery);
     job?.lane.putBack(job);
+  }
+
+  stillOurs(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   cancelQueued(partition: string, id: string): Promise<{ found: Found; envelope: Envelope | undefined }> {

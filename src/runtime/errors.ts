@@ -5,18 +5,7 @@
  */
 import { type ErrorOptions, SpillwayError } from "../kernel/errors.ts";
 
-export class InvalidOptions extends SpillwayError {
-  readonly code = "InvalidOptions";
-  constructor(
-    readonly problems: readonly string[],
-    options?: ErrorOptions,
-  ) {
-    super(
-      `the options do not hold: ${problems.join("; ")}. docs/options.md has every option with its default.`,
-      options,
-    );
-  }
-}
+export { InvalidOptions } from "../broker/errors.ts";
 
 /** Some of an `enqueueMany` were refused; all others are enqueued. */
 export class EnqueueManyFailed<H = unknown> extends SpillwayError {

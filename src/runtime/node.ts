@@ -14,6 +14,7 @@ import type { NodeServices } from "../actors/services.ts";
 import { shutdownHandler } from "../actors/shutdown-handler.ts";
 import { type Command, system } from "../actors/system.ts";
 import { type Wanted, waitingPartitions } from "../actors/waiting-partitions.ts";
+import type { BrokerContext } from "../broker/factory.ts";
 import { childSpec } from "../kernel/child-spec.ts";
 import { dynamicSupervisor } from "../kernel/dynamic-supervisor.ts";
 import { Kernel } from "../kernel/kernel.ts";
@@ -63,7 +64,7 @@ export function makeNode(parts: NodeParts): Node {
   const services: MutableServices = {
     node,
     clock,
-    broker: options.broker.create({ node, maxCrashes: options.maxCrashes, clock }),
+    broker: options.broker.create(brokerContext(options, clock)),
     pool,
     admission: NOBODY,
     catalogue,
@@ -72,6 +73,7 @@ export function makeNode(parts: NodeParts): Node {
     results: new Results(now),
     logger,
     graceMs: options.graceMs,
+    unknownJobGraceMs: options.unknownJobGraceMs,
     runsJobs: jobs.length > 0,
     laneOf: ({ partition, queue }) => {
       const name = `${partition}.${queue}`;
@@ -84,6 +86,11 @@ export function makeNode(parts: NodeParts): Node {
   };
   const kernel = new Kernel({ clock, exited: (notice) => exited(notice, services) });
   return { kernel, services, commands: new Map(), wanted: new Map() };
+}
+
+function brokerContext(options: CheckedOptions, clock: Clock): BrokerContext {
+  const { node, maxCrashes, nodeTimeoutMs, retryLevels, logger } = options;
+  return { node, maxCrashes, clock, nodeTimeoutMs, retryLevels, logger };
 }
 
 /** Before admission has started nobody can ask it. */

@@ -6,17 +6,15 @@
  */
 
 import { availableParallelism } from "node:os";
-import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
-import * as SchemaIssue from "effect/SchemaIssue";
 import type { Callbacks } from "../actors/callbacks.ts";
 import type { Logger } from "../actors/services.ts";
 import type { BrokerFactory } from "../broker/factory.ts";
+import { durationMs, field, structureOf, unknownKeys, whole, withDefault } from "../broker/options.ts";
 import type { JobDefinition } from "../jobs/definition.ts";
-import { type Duration, parseDuration } from "../jobs/duration.ts";
+import type { Duration } from "../jobs/duration.ts";
 import { checkName } from "../jobs/names.ts";
 import { levelsProblem } from "../jobs/retry.ts";
-import { suggest } from "../jobs/suggest.ts";
 import { InvalidOptions } from "./errors.ts";
 
 /** Queues of a partition: the most bodies of each that run at once on this node; 0 = not consumed here, and shown. */
@@ -24,7 +22,7 @@ export type QueueOptions = Readonly<Record<string, number>>;
 
 /** What `Runtime.start` takes. Every field is optional; `docs/options.md` has defaults and meanings. */
 export interface RuntimeOptions {
-  /** `memory()`, `embedded({ path })`; default `embedded({ path: "./spillway" })`. */
+  /** `memory()`, `embedded({ path })`, `rabbitmq({ url })`; default `embedded({ path: "./spillway" })`. */
   readonly broker?: BrokerFactory;
   /** A folder URL, files, or definitions; none = this node runs nothing. */
   readonly jobs?: URL | string | readonly (URL | string | JobDefinition)[];
@@ -66,6 +64,10 @@ export interface RuntimeOptions {
   readonly callbacks?: Callbacks | readonly Callbacks[];
   /** How long running bodies get when the runtime stops; default 15 s. */
   readonly shutdownTimeout?: Duration;
+  /** Silence after which the other nodes take one for gone and start its jobs; default 10 s. */
+  readonly nodeTimeout?: Duration;
+  /** How old a job must be before it is buried because no live node knows its name, while others live; default 10 min. */
+  readonly unknownJobGrace?: Duration;
   /** Default `console`. */
   readonly logger?: Logger;
 }
@@ -89,15 +91,14 @@ export interface CheckedOptions {
   readonly resultLimitBytes: number;
   readonly callbacks: readonly Callbacks[];
   readonly shutdownTimeoutMs: number;
+  readonly nodeTimeoutMs: number;
+  readonly unknownJobGraceMs: number;
   readonly logger: Logger;
 }
 
 const LEVELS_S = [1, 3, 5, 10, 20, 35, 60, 100, 200, 400, 1000, 1800];
 const KIB_256 = 256 * 1024;
 
-const whole = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }));
-const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
-  schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)));
 const object = (what: string) =>
   Schema.declare((value): value is object => typeof value === "object" && value !== null, { expected: what });
 const duration = Schema.Union([Schema.Number, Schema.String]);
@@ -136,19 +137,20 @@ const RuntimeSchema = Schema.Struct({
   resultLimit: withDefault(whole(1, 256 * 1024 * 1024), KIB_256),
   callbacks: Schema.optionalKey(object("an object of callbacks, or a list of them")),
   shutdownTimeout: withDefault(duration, 15_000),
+  nodeTimeout: withDefault(duration, 10_000),
+  unknownJobGrace: withDefault(duration, 600_000),
   logger: Schema.optionalKey(object("an object with debug, info, warn and error")),
 });
 
 /** Known from the documentation of what is to come: refused in words that say so, never ignored. */
-const LATER: ReadonlySet<string> = new Set([ "pools", "memoryLimit", "recycle", "persister", "gateways", "http", "nodeTimeout",
-  "unknownJobGrace", "maxKeyWaiters", "watch",
+const LATER: ReadonlySet<string> = new Set([ "pools", "memoryLimit", "recycle", "persister", "gateways", "http",
+  "maxKeyWaiters", "watch",
 ]); // biome-ignore format: one glance
 
 /** Every option's name, for "did you mean" and for the documentation's test. */
 export const optionNames: readonly string[] = Object.keys(RuntimeSchema.fields);
 
-const decode = Schema.decodeUnknownSync(RuntimeSchema, { errors: "all" });
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1();
+const structure = structureOf(RuntimeSchema);
 
 type Raw = typeof RuntimeSchema.Type;
 
@@ -164,7 +166,7 @@ export interface OptionDefaults {
  */
 export function checkOptions(given: unknown, defaults: OptionDefaults): CheckedOptions {
   const problems = [
-    ...unknownKeys(given, optionNames, ""),
+    ...unknownKeys(given, optionNames, "", LATER),
     ...unknownKeys(field(given, "grace"), ["timeout", "cancel", "shutdown"], "grace."),
     ...unknownKeys(field(given, "resourceLimits"), Object.keys(ResourceLimits.fields), "resourceLimits."),
   ];
@@ -188,42 +190,15 @@ export function checkOptions(given: unknown, defaults: OptionDefaults): CheckedO
     payloadLimitBytes: raw.payloadLimit,
     resultLimitBytes: raw.resultLimit,
     callbacks: callbacks(raw.callbacks, problems),
-    shutdownTimeoutMs: ms("shutdownTimeout", raw.shutdownTimeout, problems),
+    shutdownTimeoutMs: durationMs("shutdownTimeout", raw.shutdownTimeout, problems),
+    nodeTimeoutMs: durationMs("nodeTimeout", raw.nodeTimeout, problems),
+    unknownJobGraceMs: durationMs("unknownJobGrace", raw.unknownJobGrace, problems),
     logger: logger(raw.logger, problems),
   };
   if (raw.jobsPerThread > 1) problems.push("jobsPerThread: more than 1 body a thread is not supported yet");
   relations(options, problems);
   if (problems.length > 0) throw new InvalidOptions(problems);
   return options;
-}
-
-function structure(given: unknown, problems: string[]): Raw | undefined {
-  try {
-    return decode(given ?? {});
-  } catch (error) {
-    if (!Schema.isSchemaError(error)) throw error;
-    for (const issue of issuesOf(error.issue).issues) {
-      problems.push(`${(issue.path ?? []).map(String).join(".") || "options"}: ${lower(issue.message)}`);
-    }
-    return undefined;
-  }
-}
-
-const lower = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
-
-/** What was given for one option, as it came: the schema drops keys that it does not know. */
-function field(given: unknown, name: string): unknown {
-  return typeof given === "object" && given !== null ? (given as Record<string, unknown>)[name] : undefined;
-}
-
-function unknownKeys(given: unknown, known: readonly string[], prefix: string): string[] {
-  if (typeof given !== "object" || given === null) return [];
-  const unknown = Object.keys(given).filter((key) => !known.includes(key));
-  return unknown.map((key) => {
-    if (LATER.has(key)) return `"${key}" is not supported yet; see CHANGELOG.md for what is`;
-    const near = suggest(key, known);
-    return `there is no option "${prefix}${key}"${near === undefined ? "" : `; did you mean "${prefix}${near}"?`}`;
-  });
 }
 
 function factory(value: object, problems: string[]): BrokerFactory {
@@ -235,19 +210,12 @@ function factory(value: object, problems: string[]): BrokerFactory {
 function grace(value: Raw["grace"], problems: string[]): CheckedOptions["graceMs"] {
   if (typeof value !== "object") {
     if (value === undefined) return { timeout: 0, cancel: 1_000, shutdown: 1_000 };
-    const all = ms("grace", value, problems);
+    const all = durationMs("grace", value, problems);
     return { timeout: all, cancel: all, shutdown: all };
   }
   const part = (name: "timeout" | "cancel" | "shutdown", byDefault: number) =>
-    value[name] === undefined ? byDefault : ms(`grace.${name}`, value[name], problems);
+    value[name] === undefined ? byDefault : durationMs(`grace.${name}`, value[name], problems);
   return { timeout: part("timeout", 0), cancel: part("cancel", 1_000), shutdown: part("shutdown", 1_000) };
-}
-
-function ms(name: string, value: unknown, problems: string[]): number {
-  const parsed = parseDuration(value, { zero: true });
-  if (parsed.ok) return parsed.ms;
-  problems.push(`${name}: ${parsed.problem}`);
-  return 0;
 }
 
 const CALLBACKS = ["beforeRun", "afterRun", "onError", "onBuried", "onCancel"];

@@ -108,6 +108,12 @@ export class Heard implements BrokerEvents {
     this.said.push("buried");
     this.burials.push({ partition, queue, id, record });
   }
+  node(name: string, state: "up" | "late" | "gone"): void {
+    this.said.push(`${name} ${state}`);
+  }
+  mixed(name: string, difference: string): void {
+    this.said.push(`${name}: ${difference}`);
+  }
 }
 
 /** An opened broker with the two queues of this suite, and what it takes to end it. */
