@@ -1,0 +1,242 @@
+/**
+ * Whether a delivery may start: the one place where that is decided.
+ *
+ * Pure. *Redelivered* does not mean *started*: brokers give out again what was only on its way. So what came again, and
+ * what came through a retry or delay queue (those can be doubled without a flag), is asked about before it starts; first
+ * deliveries ask nobody. The body that runs adopts a redelivery of its own job; what another live node runs is held
+ * unacknowledged until that node says that it ended; what ended a short while ago is acknowledged; only what nobody
+ * claims is started. A silence is never taken for a no: a peer has answered, or it is gone.
+ */
+import { type Copy, Ended, isSame } from "./ended.ts";
+
+/** A job in this node's hands, from its delivery to its settlement, whatever happens to the connection meanwhile. */
+export interface InHand {
+  readonly copy: Copy;
+  /** It has a delivery of a channel that lives. */
+  readonly attached: boolean;
+}
+
+/** A delivery that must not start before it is known whose it is. */
+class Doubt<T> {
+  /** Peers that have said no. */
+  readonly heard = new Set<string>();
+  /** The live node that has it in hand. */
+  owner: string | undefined;
+  askedAt = Number.NEGATIVE_INFINITY;
+  constructor(
+    readonly copy: Copy,
+    readonly item: T,
+    readonly flagged: boolean,
+  ) {}
+}
+
+export interface Peerage {
+  readonly names: readonly string[];
+  /** It may not know yet that somebody who is silent is gone. */
+  readonly young: boolean;
+  /** It may not know yet who is there. */
+  readonly unheard: boolean;
+}
+
+/** What adoption wants done; `T` is the delivery. */
+export interface AdoptionOut<T> {
+  start(item: T): void;
+  /** It has ended: acknowledge it. */
+  over(item: T): void;
+  /** It is the redelivery of what is in hand: that one settles by this delivery from now on. */
+  adopt(item: T, id: string): void;
+  /** It is held for another node, or behind a copy here; `false`: no more. It takes a place of the prefetch meanwhile. */
+  hold(item: T, held: boolean): void;
+  /** To all nodes: who has these in hand? */
+  ask(copies: readonly Copy[]): void;
+}
+
+export type Claim = "running" | "ended" | "no";
+
+const ASK_AGAIN_MS = 300;
+const POLL_OWNER_MS = 1_000;
+/** One question names at most so many. */
+const MOST_ASKED = 500;
+
+export class Adoption<T> {
+  readonly ended: Ended;
+  readonly #self: string;
+  readonly #peers: Peerage;
+  readonly #inHand: (id: string) => InHand | undefined;
+  readonly #doubts = new Map<string, Doubt<T>[]>();
+  /** Deliveries of an id that is in hand as another copy: they wait for its end. */
+  readonly #parked = new Map<string, { readonly copy: Copy; readonly item: T }[]>();
+
+  constructor(parts: {
+    readonly self: string;
+    readonly peers: Peerage;
+    readonly inHand: (id: string) => InHand | undefined;
+    readonly now: number;
+  }) {
+    this.#self = parts.self;
+    this.#peers = parts.peers;
+    this.#inHand = parts.inHand;
+    this.ended = new Ended(parts.now);
+  }
+
+  /** Nothing waits for an answer. */
+  get settled(): boolean {
+    return this.#doubts.size === 0;
+  }
+
+  /** `again`: redelivered; `doubled`: it came through a queue that may make copies. */
+  arrived(copy: Copy, item: T, again: boolean, doubled: boolean, now: number, out: AdoptionOut<T>): void {
+    if (this.ended.has(copy)) return out.over(item);
+    const mine = this.#inHand(copy.id);
+    if (mine !== undefined) {
+      if (isSame(mine.copy, copy) && !mine.attached) return out.adopt(item, copy.id);
+      return this.#park(copy, item, out);
+    }
+    if (!again && !doubled) return out.start(item);
+    const doubt = new Doubt(copy, item, again);
+    if (this.#nobodyElse(doubt)) return out.start(item);
+    this.#add(doubt);
+    this.#askAll(now, out);
+  }
+
+  /** Something left our hands: what waited for that is looked at anew. */
+  left(id: string, now: number, out: AdoptionOut<T>): void {
+    const parked = this.#parked.get(id);
+    if (parked === undefined) return;
+    this.#parked.delete(id);
+    for (const { copy, item } of parked) {
+      out.hold(item, false);
+      this.arrived(copy, item, true, true, now, out);
+    }
+  }
+
+  /** Another node says what it has in hand, of what it was asked. */
+  answered(from: string, claims: readonly (readonly [Copy, Claim])[], out: AdoptionOut<T>): void {
+    for (const [copy, claim] of claims) {
+      for (const doubt of this.#doubtsOf(copy)) this.#claimed(doubt, from, claim, out);
+    }
+  }
+
+  /** An owner says of its own accord that these have ended. */
+  toldEnded(copies: readonly Copy[], now: number, out: AdoptionOut<T>): void {
+    for (const copy of copies) {
+      this.ended.add(copy, now, true);
+      for (const doubt of this.#doubtsOf(copy)) this.#end(doubt, out);
+    }
+  }
+
+  /** What this node says when it is asked. Of two that are in doubt about one copy, the smaller name has it. */
+  claimOf(copy: Copy, asker: string): Claim {
+    if (this.ended.has(copy)) return "ended";
+    const mine = this.#inHand(copy.id);
+    if (mine !== undefined && isSame(mine.copy, copy)) return "running";
+    return this.#self < asker && this.#doubtsOf(copy).length > 0 ? "running" : "no";
+  }
+
+  /** What it held comes back to us: whether somebody else has it is asked anew. */
+  peerGone(name: string, now: number, out: AdoptionOut<T>): void {
+    for (const doubt of this.#all()) {
+      if (doubt.owner !== name) continue;
+      this.#free(doubt, out);
+      doubt.heard.clear();
+    }
+    this.look(now, out);
+  }
+
+  /** Called every now and then, and whenever peers have changed: starts what nobody claims, asks for the rest. */
+  look(now: number, out: AdoptionOut<T>): void {
+    for (const doubt of this.#all()) if (this.#nobodyElse(doubt)) this.#start(doubt, out);
+    this.#askAll(now, out);
+  }
+
+  /** A channel is gone: the broker has all of it again. `mine`: which items it had brought. */
+  lost(mine: (item: T) => boolean, out: AdoptionOut<T>): void {
+    for (const doubt of this.#all()) if (mine(doubt.item)) this.#remove(doubt, out);
+    for (const [id, parked] of [...this.#parked]) {
+      const kept = parked.filter((one) => !mine(one.item));
+      for (const { item } of parked) if (mine(item)) out.hold(item, false);
+      if (kept.length === 0) this.#parked.delete(id);
+      else this.#parked.set(id, kept);
+    }
+  }
+
+  #claimed(doubt: Doubt<T>, from: string, claim: Claim, out: AdoptionOut<T>): void {
+    if (claim === "ended") return this.#end(doubt, out);
+    if (claim === "running") {
+      if (doubt.owner === undefined) out.hold(doubt.item, true);
+      doubt.owner = from;
+      return;
+    }
+    if (doubt.owner === from) this.#free(doubt, out);
+    doubt.heard.add(from);
+    if (this.#nobodyElse(doubt)) this.#start(doubt, out);
+  }
+
+  /** Every peer that is alive has said no, and nobody can be there whom we have not heard of yet. */
+  #nobodyElse(doubt: Doubt<T>): boolean {
+    if (doubt.owner !== undefined || this.#peers.unheard || (doubt.flagged && this.#peers.young))
+      return false;
+    return this.#peers.names.every((name) => doubt.heard.has(name));
+  }
+
+  #askAll(now: number, out: AdoptionOut<T>): void {
+    if (this.#doubts.size === 0 || this.#peers.names.length === 0) return;
+    let copies: Copy[] = [];
+    for (const doubt of this.#all()) {
+      const pause = doubt.owner === undefined ? ASK_AGAIN_MS : POLL_OWNER_MS;
+      if (now - doubt.askedAt < pause) continue;
+      doubt.askedAt = now;
+      copies.push(doubt.copy);
+      if (copies.length < MOST_ASKED) continue;
+      out.ask(copies);
+      copies = [];
+    }
+    if (copies.length > 0) out.ask(copies);
+  }
+
+  #park(copy: Copy, item: T, out: AdoptionOut<T>): void {
+    const parked = this.#parked.get(copy.id) ?? [];
+    this.#parked.set(copy.id, parked);
+    parked.push({ copy, item });
+    out.hold(item, true);
+  }
+
+  #end(doubt: Doubt<T>, out: AdoptionOut<T>): void {
+    this.#remove(doubt, out);
+    out.over(doubt.item);
+  }
+
+  /** It may be in hand by now, as the other of two copies. */
+  #start(doubt: Doubt<T>, out: AdoptionOut<T>): void {
+    this.#remove(doubt, out);
+    if (this.#inHand(doubt.copy.id) !== undefined) this.#park(doubt.copy, doubt.item, out);
+    else out.start(doubt.item);
+  }
+
+  #free(doubt: Doubt<T>, out: AdoptionOut<T>): void {
+    if (doubt.owner !== undefined) out.hold(doubt.item, false);
+    doubt.owner = undefined;
+  }
+
+  #add(doubt: Doubt<T>): void {
+    const of = this.#doubts.get(doubt.copy.id) ?? [];
+    this.#doubts.set(doubt.copy.id, of);
+    of.push(doubt);
+  }
+
+  #remove(doubt: Doubt<T>, out: AdoptionOut<T>): void {
+    this.#free(doubt, out);
+    const of = this.#doubts.get(doubt.copy.id) ?? [];
+    const rest = of.filter((one) => one !== doubt);
+    if (rest.length === 0) this.#doubts.delete(doubt.copy.id);
+    else this.#doubts.set(doubt.copy.id, rest);
+  }
+
+  #doubtsOf(copy: Copy): Doubt<T>[] {
+    return (this.#doubts.get(copy.id) ?? []).filter((doubt) => isSame(doubt.copy, copy));
+  }
+
+  #all(): Doubt<T>[] {
+    return [...this.#doubts.values()].flat();
+  }
+}

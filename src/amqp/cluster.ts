@@ -1,0 +1,259 @@
+/**
+ * This node among the others: heartbeats, announcements, calls and casts, and the questions of adoption.
+ *
+ * Owns the list of peers and the beat. What it hears of a peer is told to whoever listens (`node.up`, `late`, `gone`);
+ * what differs from us in a way that looks like two clusters under one prefix is told once, in words. A node whose
+ * connection is away hears nobody, and judges nobody.
+ */
+import type { Cluster, NodeAnswer } from "../broker/contract.ts";
+import { UnsupportedByBroker } from "../broker/errors.ts";
+import type { Clock } from "../kernel/types.ts";
+import { type CallBody, Calls } from "./calls.ts";
+import { TOPOLOGY_VERSION } from "./names.ts";
+import { type Announcement, BEAT_MS, Peers, type PeersOut } from "./peers.ts";
+import { SystemChannel, type SystemParts, type Told } from "./system-channel.ts";
+
+export interface ClusterListener {
+  node(name: string, state: "up" | "late" | "gone"): void;
+  mixed(name: string, difference: string): void;
+  /** A message of adoption. */
+  question(kind: string, from: string, body: unknown): void;
+  /** Peers or our own age have changed: what waits for that is looked at. */
+  look(): void;
+  /** The others can be heard (again). */
+  connected(): void;
+}
+
+export interface ClusterParts
+  extends Pick<SystemParts, "consumeLink" | "publishLink" | "names" | "prepare" | "warn"> {
+  readonly clock: Clock;
+  readonly node: string;
+  readonly boot: string;
+  readonly broker: string;
+  readonly nodeTimeoutMs: number;
+  readonly queueType: string;
+  readonly listener: ClusterListener;
+}
+
+/** Nothing wakes an idle process more often. */
+const TICK_MS = 1_000;
+
+export class RabbitCluster implements Cluster, PeersOut {
+  readonly peers: Peers;
+  readonly #parts: ClusterParts;
+  readonly #system: SystemChannel;
+  readonly #calls: Calls;
+  readonly #said = new Set<string>();
+  #jobs: readonly string[] = [];
+  #queues: readonly string[] = [];
+  #version = 1;
+  #tickedAt = 0;
+  #beatAt = 0;
+  #stopTick: () => void = () => {};
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts;
+    this.peers = new Peers(parts.nodeTimeoutMs);
+    this.#system = new SystemChannel({
+      ...parts,
+      hear: (told) => this.#hear(told),
+      opened: () => this.#opened(),
+      closed: () => {},
+    });
+    this.#calls = new Calls({
+      clock: parts.clock,
+      node: parts.node,
+      broker: parts.broker,
+      others: () => this.peers.names,
+      send: (command, body) => this.#system.send(reachOf(command), "call", body),
+    });
+  }
+
+  /** The others can be heard, and hear us. */
+  get isOpen(): boolean {
+    return this.#system.isOpen && this.#parts.publishLink.blockedBy === undefined;
+  }
+
+  get others(): readonly string[] {
+    return this.peers.names;
+  }
+
+  start(): void {
+    this.#tickedAt = this.#parts.clock.now();
+    this.#tick();
+  }
+
+  linkUp(): Promise<void> {
+    return this.#system.linkUp();
+  }
+
+  /** Says farewell, so that nobody waits for us. */
+  async close(): Promise<void> {
+    this.#stopTick();
+    this.#system.send("control", "bye", null);
+    await this.#system.close();
+  }
+
+  serve(_node: string, answer: (command: string, args: unknown) => Promise<unknown>): Promise<void> {
+    this.#calls.serve(answer);
+    return Promise.resolve();
+  }
+
+  call(command: string, args: unknown, timeoutMs: number): Promise<readonly NodeAnswer[]> {
+    return this.#calls.call(command, args, timeoutMs);
+  }
+
+  cast(command: string, args: unknown, to?: string): void {
+    const { node } = this.#parts;
+    if (to === undefined || to === node) queueMicrotask(() => void this.#calls.run(command, args));
+    if (to === node) return;
+    this.#system.send(to === undefined ? reachOf(command) : { node: to }, "cast", { command, args });
+  }
+
+  announce(jobs: readonly string[]): void {
+    this.#jobs = jobs;
+    this.#changed();
+  }
+
+  declared(queues: readonly string[]): void {
+    this.#queues = [...new Set([...this.#queues, ...queues])];
+    this.#changed();
+  }
+
+  knows(job: string): boolean {
+    return this.peers.knows(job);
+  }
+
+  /** A message of adoption, to all or to one. */
+  say(kind: string, body: unknown, to?: string): void {
+    this.#system.send(to === undefined ? "control" : { node: to }, kind, body);
+  }
+
+  /** The partitions' coordinator is not built on this broker yet: nobody stands, and nobody is elected. */
+  candidate(): Promise<{ withdraw(): Promise<void> }> {
+    return Promise.resolve({ withdraw: () => Promise.resolve() });
+  }
+
+  peer(name: string, state: "up" | "late" | "gone"): void {
+    if (state === "gone") this.#calls.gone(name);
+    this.#parts.listener.node(name, state);
+  }
+
+  #opened(): void {
+    this.peers.connected();
+    this.#tickedAt = this.#parts.clock.now();
+    this.#system.send("control", "hello", this.#announcement());
+    this.#parts.listener.connected();
+  }
+
+  #tick(): void {
+    this.#stopTick = this.#parts.clock.timer(TICK_MS, () => this.#tick());
+    const now = this.#parts.clock.now();
+    const passed = now - this.#tickedAt;
+    this.#tickedAt = now;
+    if (now - this.#beatAt >= BEAT_MS) {
+      this.#beatAt = now;
+      this.#system.send("control", "beat", this.#version);
+    }
+    if (!this.isOpen) return;
+    this.peers.elapsed(passed, this);
+    this.#parts.listener.look();
+  }
+
+  #changed(): void {
+    this.#version += 1;
+    if (this.#system.isOpen) this.#system.send("control", "announce", this.#announcement());
+  }
+
+  #announcement(): { readonly version: number; readonly says: Announcement } {
+    const { queueType, nodeTimeoutMs } = this.#parts;
+    return {
+      version: this.#version,
+      says: { jobs: this.#jobs, queues: this.#queues, queueType, topology: TOPOLOGY_VERSION, nodeTimeoutMs },
+    };
+  }
+
+  #hear({ kind, from, boot, body }: Told): void {
+    if (from === this.#parts.node)
+      return this.#mixed(from, "another process calls itself by this node's name; give each its own `node`");
+    if (kind === "bye") return this.peers.left(from, boot, this);
+    const peer = this.peers.heard(from, boot, this);
+    switch (kind) {
+      case "beat":
+        if (peer.version !== body) this.#system.send({ node: from }, "tell", null);
+        return;
+      case "hello":
+        this.#heardOf(from, body);
+        this.#system.send({ node: from }, "announce", this.#announcement());
+        return;
+      case "tell":
+        this.#system.send({ node: from }, "announce", this.#announcement());
+        return;
+      case "announce":
+        return this.#heardOf(from, body);
+      case "call":
+        return void this.#answer(from, body as CallBody);
+      case "answer":
+        return this.#calls.heardAnswer(from, body);
+      case "cast":
+        return void this.#calls.run((body as CallBody).command, (body as CallBody).args);
+      default:
+        return this.#parts.listener.question(kind, from, body);
+    }
+  }
+
+  async #answer(from: string, body: CallBody): Promise<void> {
+    const answer = await this.#calls.run(body.command, body.args, body.call);
+    this.#system.send({ node: from }, "answer", answer);
+  }
+
+  #heardOf(from: string, body: unknown): void {
+    const { version, says } = (body ?? {}) as { version?: unknown; says?: Announcement };
+    const peer = this.peers.get(from);
+    if (peer === undefined || typeof version !== "number" || !isAnnouncement(says)) return;
+    peer.version = version;
+    peer.announcement = says;
+    for (const difference of this.#differences(says)) this.#mixed(from, difference);
+    this.#parts.listener.look();
+  }
+
+  /** What two nodes of one cluster would not differ in. */
+  #differences(says: Announcement): string[] {
+    const { queueType, nodeTimeoutMs } = this.#parts;
+    const found: string[] = [];
+    if (says.topology !== TOPOLOGY_VERSION)
+      found.push(`it lays out the broker by version ${says.topology}, this node by ${TOPOLOGY_VERSION}`);
+    if (says.queueType !== queueType)
+      found.push(`its queueType is ${says.queueType}, this node's is ${queueType}`);
+    if (says.nodeTimeoutMs !== nodeTimeoutMs)
+      found.push(`its nodeTimeout is ${says.nodeTimeoutMs} ms, this node's is ${nodeTimeoutMs} ms`);
+    const shared = says.queues.find((queue) => this.#queues.includes(queue));
+    const strangers =
+      says.jobs.length > 0 && this.#jobs.length > 0 && !says.jobs.some((job) => this.#jobs.includes(job));
+    if (shared !== undefined && strangers)
+      found.push(
+        `it consumes ${shared} too and knows none of this node's jobs; if these are two clusters, give each a prefix of its own`,
+      );
+    return found;
+  }
+
+  #mixed(name: string, difference: string): void {
+    const key = `${name} ${difference}`;
+    if (this.#said.has(key)) return;
+    if (this.#said.size >= 1_000) this.#said.clear();
+    this.#said.add(key);
+    this.#parts.listener.mixed(name, difference);
+  }
+
+  /** For what stands on the coordinator. */
+  unsupported(feature: string): UnsupportedByBroker {
+    return new UnsupportedByBroker(this.#parts.broker, feature);
+  }
+}
+
+const reachOf = (command: string) => (command.startsWith("info.") ? "information" : "control");
+
+function isAnnouncement(value: unknown): value is Announcement {
+  const says = value as Partial<Announcement> | undefined;
+  return Array.isArray(says?.jobs) && Array.isArray(says.queues) && typeof says.queueType === "string";
+}

@@ -1,0 +1,62 @@
+/**
+ * How many messages stand in a queue, as the broker said last.
+ *
+ * Owns what was asked and when. `get` never waits: it answers with what is known, and asks again behind it when that is
+ * older than a tenth of a second. What is not looked at is not asked for.
+ */
+import type { Clock } from "../kernel/types.ts";
+
+const FRESH_MS = 100;
+/** Queues that nobody has looked at for a while are forgotten. */
+const MOST = 10_000;
+
+export interface Counted {
+  /** Messages that nobody has in hand; `undefined`: there is no such queue. */
+  readonly ready: number | undefined;
+  readonly consumers: number;
+}
+
+interface Entry {
+  counted: Counted;
+  at: number;
+  asking: boolean;
+}
+
+const UNASKED: Counted = { ready: 0, consumers: 0 };
+
+export class Counts {
+  readonly #entries = new Map<string, Entry>();
+  readonly #clock: Clock;
+  readonly #ask: (name: string) => Promise<Counted>;
+
+  constructor(clock: Clock, ask: (name: string) => Promise<Counted>) {
+    this.#clock = clock;
+    this.#ask = ask;
+  }
+
+  get(name: string): Counted {
+    let entry = this.#entries.get(name);
+    if (entry === undefined) {
+      if (this.#entries.size >= MOST) this.#entries.clear();
+      entry = { counted: UNASKED, at: Number.NEGATIVE_INFINITY, asking: false };
+      this.#entries.set(name, entry);
+    }
+    if (!entry.asking && this.#clock.now() - entry.at >= FRESH_MS) this.#refresh(name, entry);
+    return entry.counted;
+  }
+
+  #refresh(name: string, entry: Entry): void {
+    entry.asking = true;
+    this.#ask(name).then(
+      (counted) => {
+        entry.counted = counted;
+        entry.at = this.#clock.now();
+        entry.asking = false;
+      },
+      () => {
+        entry.at = this.#clock.now(); // the broker is away: what was known last stands
+        entry.asking = false;
+      },
+    );
+  }
+}

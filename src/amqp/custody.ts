@@ -1,0 +1,197 @@
+/**
+ * For which jobs this node answers: those in its hands, those that ended here, those that it holds for others.
+ *
+ * Owns the hands and the decision of adoption, and speaks with the other nodes about them. A first delivery passes
+ * through with two look-ups in maps and no message to anybody. When the process dies, so does all of it: the others
+ * hear that it is gone, and start what it had.
+ */
+import type { Clock } from "../kernel/types.ts";
+import { Adoption, type AdoptionOut, type Claim } from "./adoption.ts";
+import type { Copy } from "./ended.ts";
+import { type Handed, Hands } from "./handed.ts";
+import type { Peers } from "./peers.ts";
+import type { QueueChannel } from "./queue-channel.ts";
+import type { QueueReader } from "./queue-reader.ts";
+
+export interface CustodyParts {
+  readonly clock: Clock;
+  readonly node: string;
+  readonly peers: Peers;
+  /** To all nodes, or to one. */
+  readonly say: (kind: string, body: unknown, to?: string) => void;
+}
+
+/** A copy and a claim as they travel. */
+type Packed = readonly [id: string, attempt: number, hop: number, enqueuedAt: number, claim?: Claim];
+
+const LOOK_MS = 300;
+/** Whether a job is still ours is asked no longer. */
+const CONFIRM_MS = 5_000;
+
+interface Confirmation {
+  readonly handed: Handed;
+  readonly heard: Set<string>;
+  readonly answer: (ours: boolean) => void;
+}
+
+export class Custody implements AdoptionOut<Handed> {
+  readonly hands = new Hands();
+  readonly #parts: CustodyParts;
+  readonly #adoption: Adoption<Handed>;
+  readonly #confirmations = new Set<Confirmation>();
+  #stopLook: (() => void) | undefined;
+
+  constructor(parts: CustodyParts) {
+    this.#parts = parts;
+    this.#adoption = new Adoption({
+      self: parts.node,
+      peers: parts.peers,
+      inHand: (id) => this.hands.get(id),
+      now: parts.clock.now(),
+    });
+  }
+
+  /** `doubled`: it came through a queue that may make copies. */
+  arrived(handed: Handed, doubled: boolean): void {
+    this.#adoption.arrived(handed.envelope, handed, handed.redelivered, doubled, this.#now, this);
+    if (!this.#adoption.settled) this.#lookSoon();
+  }
+
+  /** Its end is durable: the message is acknowledged, by us or by who has it now. */
+  ended(handed: Handed): void {
+    const { attached, envelope } = handed;
+    this.#adoption.ended.add(envelope, this.#now, !attached);
+    this.hands.remove(handed);
+    if (attached) handed.reader.settled(handed);
+    else this.#parts.say("ended", [pack(envelope)]);
+    this.#adoption.left(envelope.id, this.#now, this);
+  }
+
+  /** It is the broker's again: this node answers for it no more. */
+  gaveBack(handed: Handed): void {
+    this.hands.remove(handed);
+    this.#adoption.left(handed.envelope.id, this.#now, this);
+  }
+
+  /** A channel is gone; what it brought and somebody has stays in hand. */
+  channelGone(from: QueueChannel, reader: QueueReader): void {
+    for (const handed of reader.lane.forget(from)) this.hands.remove(handed);
+    this.hands.untie(from);
+    this.#adoption.lost((item) => item.source === from, this);
+  }
+
+  look(): void {
+    this.#adoption.look(this.#now, this);
+    if (!this.#adoption.settled) this.#lookSoon();
+  }
+
+  peerGone(name: string): void {
+    this.#adoption.peerGone(name, this.#now, this);
+    for (const confirmation of this.#confirmations) this.#confirm(confirmation);
+  }
+
+  /** A message of adoption from another node; anything may come. */
+  heard(kind: string, from: string, body: unknown): void {
+    const packed = Array.isArray(body) ? body.filter(isPacked) : [];
+    const copies = packed.map(unpack);
+    if (kind === "ask") {
+      const claims = copies.map((copy) => pack(copy, this.#adoption.claimOf(copy, from)));
+      if (claims.length > 0) this.#parts.say("claims", claims, from);
+    } else if (kind === "claims") {
+      const claims = copies.map((copy, at) => [copy, packed[at]?.[4] ?? "no"] as const);
+      this.#adoption.answered(from, claims, this);
+      for (const confirmation of this.#confirmations) this.#heardClaims(confirmation, from, claims);
+    } else if (kind === "ended") this.#adoption.toldEnded(copies, this.#now, this);
+  }
+
+  /** Asks whether another node has started or ended what we were cut off from; a silence of 5 s means no. */
+  stillOurs(handed: Handed): Promise<boolean> {
+    handed.doubtful = false;
+    return new Promise((resolve) => {
+      const confirmation: Confirmation = {
+        handed,
+        heard: new Set(),
+        answer: (ours) => {
+          stop();
+          if (this.#confirmations.delete(confirmation)) resolve(ours);
+        },
+      };
+      const stop = this.#parts.clock.timer(CONFIRM_MS, () => confirmation.answer(true));
+      this.#confirmations.add(confirmation);
+      this.#parts.say("ask", [pack(handed.envelope)]);
+      this.#confirm(confirmation);
+    });
+  }
+
+  start(handed: Handed): void {
+    this.hands.add(handed);
+    handed.reader.lane.push(handed);
+  }
+
+  over(handed: Handed): void {
+    handed.reader.settled(handed);
+  }
+
+  adopt({ reader, source, tag }: Handed, id: string): void {
+    const mine = this.hands.get(id);
+    if (mine === undefined) return;
+    mine.reader = reader;
+    mine.source = source;
+    mine.tag = tag;
+    mine.doubtful = false; // it is ours again: nobody else can have it
+  }
+
+  hold(handed: Handed, held: boolean): void {
+    handed.reader.held += held ? 1 : -1;
+    handed.reader.wantedChanged();
+  }
+
+  ask(copies: readonly Copy[]): void {
+    this.#parts.say(
+      "ask",
+      copies.map((copy) => pack(copy)),
+    );
+  }
+
+  get #now(): number {
+    return this.#parts.clock.now();
+  }
+
+  #lookSoon(): void {
+    this.#stopLook ??= this.#parts.clock.timer(LOOK_MS, () => {
+      this.#stopLook = undefined;
+      this.look();
+    });
+  }
+
+  #heardClaims(of: Confirmation, from: string, claims: readonly (readonly [Copy, Claim])[]): void {
+    const said = claims.find(([copy]) => copy.id === of.handed.envelope.id);
+    if (said === undefined) return;
+    if (said[1] !== "no") return of.answer(false);
+    of.heard.add(from);
+    this.#confirm(of);
+  }
+
+  #confirm(of: Confirmation): void {
+    if (this.#parts.peers.names.every((name) => of.heard.has(name))) of.answer(true);
+  }
+
+  close(): void {
+    this.#stopLook?.();
+    for (const confirmation of this.#confirmations) confirmation.answer(true);
+  }
+}
+
+function pack({ id, attempt, hop, enqueuedAt }: Copy, claim?: Claim): Packed {
+  return claim === undefined ? [id, attempt, hop, enqueuedAt] : [id, attempt, hop, enqueuedAt, claim];
+}
+
+function unpack([id, attempt, hop, enqueuedAt]: Packed): Copy {
+  return { id, attempt, hop, enqueuedAt };
+}
+
+function isPacked(value: unknown): value is Packed {
+  if (!Array.isArray(value)) return false;
+  const [id, ...numbers] = value as unknown[];
+  return typeof id === "string" && numbers.slice(0, 3).every((n) => typeof n === "number");
+}

@@ -1,0 +1,60 @@
+/**
+ * One message on its way to the broker, and what became of it.
+ *
+ * Owns nothing but the message. A class with every field always there, since one is made for each job. `settle` is
+ * called exactly once.
+ */
+import type { Options } from "amqplib";
+
+/** What became of a message. */
+export type Sent =
+  | { readonly kind: "confirmed" }
+  /** No queue is bound by that name; it is stored nowhere. */
+  | { readonly kind: "returned" }
+  /** It never left this process. */
+  | { readonly kind: "unsent"; readonly error: Error }
+  /** It left, and nobody can tell whether it was stored. */
+  | { readonly kind: "unknown"; readonly error: Error };
+
+export const CONFIRMED: Sent = Object.freeze({ kind: "confirmed" });
+export const RETURNED: Sent = Object.freeze({ kind: "returned" });
+
+/** Where a message goes. */
+export interface Route {
+  readonly exchange: string;
+  readonly key: string;
+}
+
+export class Letter {
+  returned = false;
+  /** Settled; a confirm that comes later means nothing. */
+  over = false;
+  /** When it was handed over, then when it was written: what its deadline counts from. */
+  since = 0;
+  /** Channels that were closed with it on the way. */
+  deaths = 0;
+  readonly options: Options.Publish;
+
+  constructor(
+    readonly route: Route,
+    readonly body: Buffer,
+    id: string,
+    type: string,
+    headers: Record<string, unknown> | undefined,
+    /**
+     * It replaces a message that we hold: it is sent until it arrives, at the price of a copy. The others are told to
+     * whoever waits when a deadline is over or a connection is lost.
+     */
+    readonly must: boolean,
+    readonly settle: (sent: Sent) => void,
+  ) {
+    this.options = { persistent: true, mandatory: true, messageId: id, type };
+    if (headers !== undefined) this.options.headers = headers;
+  }
+
+  end(sent: Sent): void {
+    if (this.over) return;
+    this.over = true;
+    this.settle(sent);
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Every message that leaves for a queue of jobs: enqueues, retries, delays, hand-backs, burials.
+ *
+ * Owns the choice of the way and the letter; the publisher owns the sending. What replaces a message that we hold is sent
+ * until it arrives, and is relied on only when its queue is old enough. Headers start clean each time: a dead-letter
+ * history that was forwarded would make the broker drop what it takes for a cycle.
+ */
+import type { ConsumeMessage } from "amqplib";
+import type { QueueRef } from "../broker/contract.ts";
+import { EnqueueOutcomeUnknown, UnknownQueue } from "../broker/errors.ts";
+import { encodeEnvelope } from "../jobs/codec.ts";
+import type { Envelope } from "../jobs/envelope.ts";
+import { PayloadTooLarge } from "../jobs/errors.ts";
+import type { BuriedRecord } from "../jobs/failure.ts";
+import type { Clock } from "../kernel/types.ts";
+import { delayKey, secondsOf, topRung } from "./delay.ts";
+import { headersOf, messageIdOf } from "./epitaph.ts";
+import { Letter, type Route, type Sent } from "./letter.ts";
+import type { Names } from "./names.ts";
+import type { Publisher } from "./publisher.ts";
+import type { Topology } from "./topology.ts";
+
+export interface OutgoingParts {
+  readonly publisher: Publisher;
+  readonly topology: Topology;
+  readonly names: Names;
+  readonly clock: Clock;
+  /** Seconds that have a retry queue of their own. */
+  readonly retryLevels: readonly number[];
+}
+
+/** RabbitMQ from 4.0 on closes the channel above 16 MiB; a retry adds history to what was enqueued. */
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024 - 256 * 1024;
+const GONE_TRIES = 3;
+const LEVEL_SLACK_MS = 50;
+
+export class Outgoing {
+  readonly #parts: OutgoingParts;
+  readonly #levels: ReadonlySet<number>;
+
+  constructor(parts: OutgoingParts) {
+    this.#parts = parts;
+    this.#levels = new Set(parts.retryLevels);
+  }
+
+  /**
+   * Resolves when it is stored: with `undefined`, or with the reason why it was refused.
+   * @throws EnqueueOutcomeUnknown
+   */
+  enqueue(envelope: Envelope): Promise<Error | undefined> {
+    const { names, topology } = this.#parts;
+    const body = Buffer.from(encodeEnvelope(envelope));
+    if (body.length > MESSAGE_BYTES_MAX)
+      return Promise.resolve(new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX));
+    const key = names.queue(envelope);
+    const graceMs = topology.graceLeft(key);
+    return new Promise((resolve, reject) => {
+      const settle = (sent: Sent) => {
+        if (sent.kind === "unknown") reject(new EnqueueOutcomeUnknown(envelope.id, { cause: sent.error }));
+        else if (sent.kind === "unsent") resolve(sent.error);
+        else if (sent.kind === "returned") resolve(new UnknownQueue(envelope.partition, envelope.queue));
+        else if (graceMs === 0) resolve(undefined);
+        else this.#parts.clock.timer(graceMs, () => resolve(undefined));
+      };
+      const route = { exchange: names.enqueue, key };
+      this.#parts.publisher.send(
+        new Letter(route, body, envelope.id, envelope.job, undefined, false, settle),
+      );
+    });
+  }
+
+  /** As `enqueue`, for a job that is not due yet. Its queue must be known to exist: nobody is told later. */
+  async enqueueLater(envelope: Envelope, dueAt: number): Promise<Error | undefined> {
+    const body = Buffer.from(encodeEnvelope(envelope));
+    if (body.length > MESSAGE_BYTES_MAX)
+      return new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX);
+    const { route, queues } = await this.#delayed(envelope, dueAt - this.#parts.clock.now());
+    const sent = await this.#send(route, body, envelope, false);
+    if (sent.kind === "unknown") throw new EnqueueOutcomeUnknown(envelope.id, { cause: sent.error });
+    if (sent.kind === "unsent") return sent.error;
+    if (sent.kind === "returned") return new UnknownQueue(envelope.partition, envelope.queue);
+    await this.#aged(queues);
+    return undefined;
+  }
+
+  /** Resolves when what takes the job's place is stored; rejects when it cannot be. */
+  async replace(next: Envelope, dueAt: number): Promise<void> {
+    const ms = dueAt - this.#parts.clock.now();
+    const body = Buffer.from(encodeEnvelope(next));
+    for (let tries = 1; ; tries++) {
+      const { route, queues } = ms <= 0 ? this.#atOnce(next) : await this.#waiting(next, ms);
+      const sent = await this.#send(route, body, next, true);
+      if (sent.kind === "confirmed") return this.#aged(queues);
+      if (sent.kind !== "returned" || tries === GONE_TRIES) throw failureOf(sent, route);
+      this.#parts.topology.renew(); // what waits was deleted under us: declared again
+    }
+  }
+
+  /** A job, with its end in the headers. */
+  bury(envelope: Envelope, record: BuriedRecord): Promise<void> {
+    const body = Buffer.from(encodeEnvelope(envelope));
+    return this.#bury(envelope, body, envelope.id, envelope.job, headersOf(record, envelope));
+  }
+
+  /** Bytes that are no job, as they came. */
+  buryRaw(queue: QueueRef, message: ConsumeMessage, record: BuriedRecord): Promise<void> {
+    return this.#bury(queue, message.content, messageIdOf(message), "", headersOf(record, undefined));
+  }
+
+  /** A message of a buried queue goes behind the others, as it is. */
+  async republish(queue: string, message: ConsumeMessage): Promise<void> {
+    const { headers, messageId, type } = message.properties as {
+      readonly headers?: Record<string, unknown>;
+      readonly messageId?: string;
+      readonly type?: string;
+    };
+    const clean = Object.fromEntries(
+      Object.entries(headers ?? {}).filter(([name]) => !name.startsWith("x-")),
+    );
+    const route = { exchange: "", key: queue };
+    const sent = await this.#letter(route, message.content, messageId ?? "", type ?? "", clean, true);
+    if (sent.kind !== "confirmed") throw failureOf(sent, route);
+  }
+
+  async #bury(
+    queue: QueueRef,
+    body: Buffer,
+    id: string,
+    type: string,
+    headers: Record<string, unknown>,
+  ): Promise<void> {
+    const { topology, names } = this.#parts;
+    const name = names.buried(queue);
+    const route = { exchange: "", key: name };
+    for (let tries = 1; ; tries++) {
+      await topology.buried(queue);
+      const sent = await this.#letter(route, body, id, type, headers, true);
+      if (sent.kind === "confirmed") return this.#aged([name]);
+      if (sent.kind !== "returned" || tries === GONE_TRIES) throw failureOf(sent, route);
+      topology.forgetBuried(queue);
+    }
+  }
+
+  #atOnce(next: Envelope): { route: Route; queues: readonly string[] } {
+    const { names } = this.#parts;
+    const key = names.queue(next);
+    return { route: { exchange: names.work, key }, queues: [key] };
+  }
+
+  /** A level of the runtime's own has a queue; whatever else waits takes the ladder. */
+  async #waiting(next: Envelope, ms: number): Promise<{ route: Route; queues: readonly string[] }> {
+    const { topology, names } = this.#parts;
+    // the delay was made of whole seconds a moment ago
+    const seconds = Math.round(ms / 1_000);
+    if (Math.abs(ms - seconds * 1_000) > LEVEL_SLACK_MS || !this.#levels.has(seconds))
+      return this.#delayed(next, ms);
+    const name = names.retry(seconds);
+    if (!topology.has(name)) await topology.retry(seconds);
+    return { route: { exchange: name, key: names.queue(next) }, queues: [name] };
+  }
+
+  async #delayed(envelope: Envelope, ms: number): Promise<{ route: Route; queues: readonly string[] }> {
+    const { topology, names } = this.#parts;
+    const seconds = secondsOf(ms);
+    if (seconds === 0) return this.#atOnce(envelope);
+    await topology.delay(seconds);
+    const exchange = names.delay(topRung(seconds));
+    const key = delayKey(seconds, names.queue(envelope));
+    return { route: { exchange, key }, queues: [names.delay(topRung(seconds))] };
+  }
+
+  #send(route: Route, body: Buffer, { id, job }: Envelope, must: boolean): Promise<Sent> {
+    return this.#letter(route, body, id, job, undefined, must);
+  }
+
+  #letter(
+    route: Route,
+    body: Buffer,
+    id: string,
+    type: string,
+    headers: Record<string, unknown> | undefined,
+    must: boolean,
+  ): Promise<Sent> {
+    return new Promise((resolve) => {
+      this.#parts.publisher.send(new Letter(route, body, id, type, headers, must, resolve));
+    });
+  }
+
+  /** Until none of these queues is so young that a killed broker could lose what it confirmed. */
+  async #aged(queues: readonly string[]): Promise<void> {
+    const { topology, clock } = this.#parts;
+    const ms = Math.max(0, ...queues.map((name) => topology.graceLeft(name)));
+    if (ms > 0) await new Promise<void>((resolve) => clock.timer(ms, resolve));
+  }
+}
+
+function failureOf(sent: Sent, { exchange, key }: Route): Error {
+  if (sent.kind === "unsent" || sent.kind === "unknown") return sent.error;
+  return new Error(`nothing takes what is published to "${exchange}" under "${key}"`);
+}

@@ -1,0 +1,163 @@
+/**
+ * The parts of a broker on RabbitMQ, put together.
+ *
+ * Owns nothing that lives: what each part owns is said in its file. Everything that must be let go of begins with
+ * `Connections.open`.
+ */
+import { randomBytes } from "node:crypto";
+import type { BrokerEvents } from "../broker/contract.ts";
+import type { BrokerContext, BrokerLogger } from "../broker/factory.ts";
+import { systemClock } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/types.ts";
+import { RabbitCluster } from "./cluster.ts";
+import { Connections } from "./connections.ts";
+import { type Counted, Counts } from "./counts.ts";
+import { Custody } from "./custody.ts";
+import { Graves } from "./graves.ts";
+import { Names } from "./names.ts";
+import { checkNodeTimeout, placeOf, type RabbitSettings } from "./options.ts";
+import { Outgoing } from "./outgoing.ts";
+import { Publisher } from "./publisher.ts";
+import { hasCode, plain } from "./refusal.ts";
+import { Scratch } from "./scratch.ts";
+import { Topology } from "./topology.ts";
+import type { VisitParts } from "./visit.ts";
+
+export interface RabbitBrokerOptions extends BrokerContext {
+  readonly settings: RabbitSettings;
+}
+
+export interface Parts {
+  readonly settings: RabbitSettings;
+  readonly clock: Clock;
+  readonly node: string;
+  readonly nodeTimeoutMs: number;
+  readonly logger: BrokerLogger;
+  /** Where the broker is, for people. */
+  readonly place: string;
+  readonly names: Names;
+  readonly connections: Connections;
+  readonly topology: Topology;
+  readonly publisher: Publisher;
+  readonly outgoing: Outgoing;
+  readonly cluster: RabbitCluster;
+  readonly custody: Custody;
+  readonly graves: Graves;
+  readonly counts: Counts;
+  readonly visits: VisitParts;
+  /** Asks the broker, now. */
+  readonly count: (name: string) => Promise<Counted>;
+  readonly exists: (name: string) => Promise<boolean>;
+  readonly events: () => BrokerEvents | undefined;
+}
+
+const SILENT: BrokerLogger = { info() {}, warn() {}, error() {} };
+const NODE_TIMEOUT_MS = 10_000;
+
+export function partsOf(options: RabbitBrokerOptions): Parts {
+  const { settings, node, clock = systemClock, logger = SILENT, nodeTimeoutMs = NODE_TIMEOUT_MS } = options;
+  checkNodeTimeout(nodeTimeoutMs, settings);
+  const place = `RabbitMQ at ${placeOf(settings)}`;
+  const names = new Names(settings.prefix);
+  const connections: Connections = new Connections(() => parts, settings, clock, node);
+  const scratch = new Scratch(connections.consume, clock, place);
+  const { queueType, newQueueGraceMs: graceMs, blockedTimeoutMs } = settings;
+  const topology = new Topology({ scratch, names, clock, broker: place, queueType, graceMs });
+  const warn = (text: string) => logger.warn(plain(text));
+  const prepare = () => topology.base();
+  const publisher = new Publisher({
+    link: connections.publish,
+    clock,
+    broker: place,
+    blockedTimeoutMs,
+    prepare,
+    warn,
+  });
+  const outgoing = new Outgoing({
+    publisher,
+    topology,
+    names,
+    clock,
+    retryLevels: options.retryLevels ?? [],
+  });
+  const events = () => connections.events;
+  const cluster: RabbitCluster = new RabbitCluster({
+    consumeLink: connections.consume,
+    publishLink: connections.publish,
+    names,
+    prepare,
+    warn,
+    clock,
+    node,
+    boot: randomBytes(6).toString("hex"),
+    broker: place,
+    nodeTimeoutMs,
+    queueType,
+    listener: {
+      node: (name, state) => {
+        events()?.node(name, state);
+        if (state === "gone") custody.peerGone(name);
+      },
+      mixed: (name, difference) => events()?.mixed(name, difference),
+      question: (kind, from, body) => custody.heard(kind, from, body),
+      look: () => custody.look(),
+      connected: () => connections.heardAgain(),
+    },
+  });
+  const custody: Custody = new Custody({
+    clock,
+    node,
+    peers: cluster.peers,
+    say: (kind, body, to) => cluster.say(kind, body, to),
+  });
+  const count = countBy(scratch);
+  const exists = async (name: string) => (await count(name)).ready !== undefined;
+  const visits: VisitParts = {
+    link: connections.consume,
+    clock,
+    republish: (queue, message) => outgoing.republish(queue, message),
+  };
+  const graves = new Graves({
+    ...visits,
+    names,
+    broker: place,
+    exists,
+    enqueue: (envelope) => outgoing.enqueue(envelope),
+  });
+  const parts: Parts = {
+    settings,
+    clock,
+    node,
+    nodeTimeoutMs,
+    logger,
+    place,
+    names,
+    connections,
+    topology,
+    publisher,
+    outgoing,
+    cluster,
+    custody,
+    graves,
+    counts: new Counts(clock, count),
+    visits,
+    count,
+    exists,
+    events,
+  };
+  return parts;
+}
+
+/** A passive declaration: the only count that costs nobody anything. */
+function countBy(scratch: Scratch): (name: string) => Promise<Counted> {
+  return (name) =>
+    scratch
+      .call((channel) => channel.checkQueue(name))
+      .then(
+        ({ messageCount, consumerCount }) => ({ ready: messageCount, consumers: consumerCount }),
+        (error: unknown) => {
+          if (hasCode(error, 404)) return { ready: undefined, consumers: 0 };
+          throw error;
+        },
+      );
+}

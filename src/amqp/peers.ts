@@ -1,0 +1,130 @@
+/**
+ * The other nodes: who is there, who is late, who is gone.
+ *
+ * Pure. A node is *late* after three missed heartbeats, for information and calls, and *gone* after `nodeTimeout` of
+ * silence, or at once when it said farewell. Silence counts only while our own connection is up: whoever was cut off
+ * heard nobody, and starts all clocks anew. Adoption rests on *gone*, so it must never come too early.
+ */
+
+/** What a node says of itself. */
+export interface Announcement {
+  readonly jobs: readonly string[];
+  /** Names of queues on the broker that it has declared. */
+  readonly queues: readonly string[];
+  readonly queueType: string;
+  readonly topology: number;
+  readonly nodeTimeoutMs: number;
+}
+
+export interface Peer {
+  readonly name: string;
+  /** Drawn anew by each process: a node that comes back under its old name is another one. */
+  readonly boot: string;
+  silentMs: number;
+  late: boolean;
+  /** Of the announcement we have, and of the one it speaks of; they differ until it is told. */
+  version: number;
+  announcement: Announcement | undefined;
+}
+
+export interface PeersOut {
+  /** `state` changed; `gone` also means that it is in the list no more. */
+  peer(name: string, state: "up" | "late" | "gone"): void;
+}
+
+export const BEAT_MS = 2_000;
+const LATE_MS = 3 * BEAT_MS;
+/** A stall of this process is not the others' silence. */
+const LONGEST_STEP_MS = 2_000;
+/** Who is there answers our hello within this. */
+const HELLO_MS = 1_000;
+
+export class Peers {
+  readonly #peers = new Map<string, Peer>();
+  readonly #goneMs: number;
+  /** For how long this node has been connected, all in all. */
+  connectedMs = 0;
+
+  constructor(nodeTimeoutMs: number) {
+    this.#goneMs = nodeTimeoutMs;
+  }
+
+  /** It has not been there long enough to know that somebody who is silent is gone. */
+  get young(): boolean {
+    return this.connectedMs < this.#goneMs;
+  }
+
+  /** It has only just come, and may not have heard of everybody who is there. */
+  get unheard(): boolean {
+    return this.connectedMs < HELLO_MS;
+  }
+
+  get alive(): readonly Peer[] {
+    return [...this.#peers.values()];
+  }
+
+  get names(): readonly string[] {
+    return [...this.#peers.keys()];
+  }
+
+  get size(): number {
+    return this.#peers.size;
+  }
+
+  has(name: string): boolean {
+    return this.#peers.has(name);
+  }
+
+  get(name: string): Peer | undefined {
+    return this.#peers.get(name);
+  }
+
+  knows(job: string): boolean {
+    for (const peer of this.#peers.values()) if (peer.announcement?.jobs.includes(job) === true) return true;
+    return false;
+  }
+
+  /** Anything that came from it is a sign of life. */
+  heard(name: string, boot: string, out: PeersOut): Peer {
+    const known = this.#peers.get(name);
+    if (known !== undefined && known.boot === boot) {
+      known.silentMs = 0;
+      if (known.late) {
+        known.late = false;
+        out.peer(name, "up");
+      }
+      return known;
+    }
+    if (known !== undefined) this.left(name, known.boot, out);
+    const peer: Peer = { name, boot, silentMs: 0, late: false, version: 0, announcement: undefined };
+    this.#peers.set(name, peer);
+    out.peer(name, "up");
+    return peer;
+  }
+
+  /** It said farewell. */
+  left(name: string, boot: string, out: PeersOut): void {
+    if (this.#peers.get(name)?.boot !== boot) return;
+    this.#peers.delete(name);
+    out.peer(name, "gone");
+  }
+
+  /** Our own connection is new: nobody could be heard before it. */
+  connected(): void {
+    for (const peer of this.#peers.values()) peer.silentMs = 0;
+  }
+
+  /** So much time has passed, with our connection up and not blocked. */
+  elapsed(ms: number, out: PeersOut): void {
+    const step = Math.min(ms, LONGEST_STEP_MS);
+    this.connectedMs += step;
+    for (const peer of [...this.#peers.values()]) {
+      peer.silentMs += step;
+      if (peer.silentMs >= this.#goneMs) this.left(peer.name, peer.boot, out);
+      else if (peer.silentMs >= LATE_MS && !peer.late) {
+        peer.late = true;
+        out.peer(peer.name, "late");
+      }
+    }
+  }
+}

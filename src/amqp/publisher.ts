@@ -1,0 +1,259 @@
+/**
+ * Publishes durably: mandatory, confirmed, in a window, within bounds of time and memory.
+ *
+ * Owns one confirm channel of the publishing connection, what waits to be written and what waits for its confirm.
+ * When the channel dies, messages that must arrive are written again on the next one (a copy may result, and is known
+ * by its id, attempt and hop); all others are told that their outcome is unknown. Nothing waits for ever but what
+ * must arrive, and that is bounded by what the node holds.
+ */
+import type { ConfirmChannel, Message } from "amqplib";
+import { BrokerBlocked, BrokerRefused, BrokerUnreachable } from "../broker/errors.ts";
+import type { Clock } from "../kernel/types.ts";
+import { CONFIRMED, type Letter, RETURNED } from "./letter.ts";
+import type { Link } from "./link.ts";
+import { channelError } from "./refusal.ts";
+
+/** Written and not confirmed. */
+const WINDOW = 1_024;
+const WINDOW_BYTES = 32 * 1024 * 1024;
+/** Waiting to be written while the broker is away or slow; what may be refused is refused beyond it. */
+const OUTBOX_BYTES = 64 * 1024 * 1024;
+/** A confirm that takes longer is not waited for. */
+const CONFIRM_MS = 30_000;
+const SWEEP_MS = 250;
+/** A message that was on the way each time so many channels in a row were closed is what closes them. */
+const MAX_DEATHS = 3;
+const REOPEN_MS = 200;
+
+export interface PublisherParts {
+  readonly link: Link;
+  readonly clock: Clock;
+  /** For messages: where the broker is. */
+  readonly broker: string;
+  readonly blockedTimeoutMs: number;
+  /** Makes sure that what is published to exists; called before a new channel is used. */
+  readonly prepare: () => Promise<void>;
+  readonly warn: (text: string) => void;
+}
+
+export class Publisher {
+  readonly #parts: PublisherParts;
+  #channel: ConfirmChannel | undefined;
+  #opening = false;
+  /** A channel that the broker closed for what was sent on it, and not with its connection. */
+  #faulted: ConfirmChannel | undefined;
+  /** The socket's buffer is full: nothing is written until it has drained. */
+  #choked = false;
+  #outbox: Letter[] = [];
+  #head = 0;
+  #outboxBytes = 0;
+  readonly #inFlight = new Set<Letter>();
+  #inFlightBytes = 0;
+  #stopSweep: (() => void) | undefined;
+  #closed = false;
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+  }
+
+  /** The connection is there (again). */
+  linkUp(): void {
+    void this.#open();
+  }
+
+  /** The alarm is over. */
+  unblocked(): void {
+    this.#pump();
+  }
+
+  get unconfirmed(): number {
+    return this.#outbox.length - this.#head + this.#inFlight.size;
+  }
+
+  send(letter: Letter): void {
+    letter.since = this.#parts.clock.now();
+    if (this.#closed) return letter.end({ kind: "unsent", error: this.#away() });
+    if (!letter.must && this.#outboxBytes + letter.body.length > OUTBOX_BYTES)
+      return letter.end({ kind: "unsent", error: this.#away() });
+    if (this.#ready && this.#head === this.#outbox.length) this.#write(letter);
+    else this.#queue(letter);
+    this.#sweepLater();
+  }
+
+  /** Resolves when nothing is on its way any more; what must arrive may wait for the broker until `withinMs` are over. */
+  async drain(withinMs: number): Promise<void> {
+    const until = this.#parts.clock.now() + withinMs;
+    while (this.unconfirmed > 0 && this.#parts.clock.now() < until) {
+      await new Promise<void>((resolve) => this.#parts.clock.timer(20, resolve));
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopSweep?.();
+    this.#stopSweep = undefined;
+    const rest = [...this.#inFlight];
+    this.#inFlight.clear();
+    for (const letter of rest) letter.end({ kind: "unknown", error: this.#away() });
+    for (const letter of this.#outbox.splice(0).slice(this.#head))
+      letter.end({ kind: "unsent", error: this.#away() });
+    this.#head = 0;
+    const channel = this.#channel;
+    this.#channel = undefined;
+    channel?.close().catch(() => {});
+  }
+
+  get #ready(): boolean {
+    return (
+      this.#channel !== undefined &&
+      !this.#choked &&
+      this.#parts.link.blockedBy === undefined &&
+      this.#inFlight.size < WINDOW &&
+      this.#inFlightBytes < WINDOW_BYTES
+    );
+  }
+
+  #queue(letter: Letter): void {
+    this.#outbox.push(letter);
+    this.#outboxBytes += letter.body.length;
+  }
+
+  #pump(): void {
+    while (this.#ready && this.#head < this.#outbox.length) {
+      const letter = this.#outbox[this.#head++];
+      if (letter === undefined) continue;
+      this.#outboxBytes -= letter.body.length;
+      if (!letter.over) this.#write(letter);
+    }
+    if (this.#head > 1_024 || this.#head === this.#outbox.length) {
+      this.#outbox = this.#outbox.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  #write(letter: Letter): void {
+    const channel = this.#channel;
+    if (channel === undefined) return this.#queue(letter);
+    letter.since = this.#parts.clock.now();
+    this.#inFlight.add(letter);
+    this.#inFlightBytes += letter.body.length;
+    const { exchange, key } = letter.route;
+    try {
+      const confirmed = (error: unknown) => this.#confirmed(letter, error, channel);
+      if (!channel.publish(exchange, key, letter.body, letter.options, confirmed)) this.#choked = true;
+    } catch (error) {
+      // headers above 64 KiB, or a channel that was closed a moment ago: nothing was written
+      this.#taken(letter);
+      if (error instanceof RangeError) letter.end({ kind: "unsent", error });
+      else if (letter.must) this.#queue(letter);
+      else letter.end({ kind: "unsent", error: this.#away() });
+    }
+  }
+
+  #confirmed(letter: Letter, error: unknown, channel: ConfirmChannel): void {
+    this.#taken(letter);
+    if (error === null || error === undefined) letter.end(letter.returned ? RETURNED : CONFIRMED);
+    else if ((error as Error).message === "message nacked") this.#nacked(letter);
+    else this.#cutOff(letter, channel);
+    if (this.#head < this.#outbox.length) this.#pump();
+  }
+
+  #taken(letter: Letter): void {
+    if (this.#inFlight.delete(letter)) this.#inFlightBytes -= letter.body.length;
+  }
+
+  /** The broker could not store it, and says so; a cluster that has lost its majority does. */
+  #nacked(letter: Letter): void {
+    const error = new BrokerRefused(this.#parts.broker, "it could not store the message (nack)");
+    if (letter.must) this.#parts.clock.timer(REOPEN_MS, () => this.send(letter));
+    else letter.end({ kind: "unknown", error });
+  }
+
+  #cutOff(letter: Letter, channel: ConfirmChannel): void {
+    if (channel === this.#faulted) letter.deaths += 1;
+    if (!letter.must) return letter.end({ kind: "unknown", error: this.#away() });
+    if (letter.deaths < MAX_DEATHS && !this.#closed) return this.#queue(letter);
+    letter.end({
+      kind: "unknown",
+      error: new BrokerRefused(this.#parts.broker, "the channel was closed each time this message was sent"),
+    });
+  }
+
+  async #open(): Promise<void> {
+    if (this.#opening || this.#closed || this.#channel !== undefined || !this.#parts.link.isUp) return;
+    this.#opening = true;
+    try {
+      await this.#parts.prepare();
+      const channel = await this.#parts.link.confirmChannel();
+      this.#adopt(channel);
+    } catch (error) {
+      if (this.#parts.link.isUp)
+        this.#parts.warn(channelError(error, this.#parts.broker, "publishing").message);
+      this.#parts.clock.timer(REOPEN_MS, () => void this.#open());
+    } finally {
+      this.#opening = false;
+    }
+  }
+
+  #adopt(channel: ConfirmChannel): void {
+    channel.on("error", (error) => {
+      this.#faulted = channel;
+      if (this.#parts.link.isUp)
+        this.#parts.warn(channelError(error, this.#parts.broker, "a published message").message);
+    });
+    channel.on("return", (message) => this.#return(message));
+    channel.on("drain", () => {
+      this.#choked = false;
+      this.#pump();
+    });
+    channel.on("close", () => {
+      if (this.#channel === channel) this.#channel = undefined;
+      this.#choked = false;
+      if (!this.#closed && this.#parts.link.isUp) this.#parts.clock.timer(REOPEN_MS, () => void this.#open());
+    });
+    this.#channel = channel;
+    this.#pump();
+  }
+
+  /** It comes before its confirm. Rare, so it is looked for; they are in the order they were written. */
+  #return(message: Message): void {
+    const { messageId } = message.properties as { readonly messageId?: unknown };
+    for (const letter of this.#inFlight) {
+      if (letter.returned || letter.options.messageId !== messageId) continue;
+      if (letter.route.key !== message.fields.routingKey) continue;
+      letter.returned = true;
+      return;
+    }
+  }
+
+  #sweepLater(): void {
+    this.#stopSweep ??= this.#parts.clock.timer(SWEEP_MS, () => {
+      this.#stopSweep = undefined;
+      this.#sweep(this.#parts.clock.now());
+      if (this.unconfirmed > 0) this.#sweepLater();
+    });
+  }
+
+  /** Both lists are in order of their times, so each look ends at the first that is young. */
+  #sweep(now: number): void {
+    const { blockedTimeoutMs, link } = this.#parts;
+    for (let at = this.#head; at < this.#outbox.length; at++) {
+      const letter = this.#outbox[at];
+      if (letter === undefined || letter.over || letter.must) continue;
+      if (now - letter.since < blockedTimeoutMs) break;
+      letter.end({ kind: "unsent", error: this.#away() });
+    }
+    const patienceMs = link.blockedBy === undefined ? CONFIRM_MS : blockedTimeoutMs;
+    for (const letter of this.#inFlight) {
+      if (letter.must) continue;
+      if (now - letter.since < patienceMs) break;
+      letter.end({ kind: "unknown", error: this.#away() });
+    }
+  }
+
+  #away(): Error {
+    const { link, broker } = this.#parts;
+    if (link.blockedBy !== undefined) return new BrokerBlocked(broker, link.blockedBy);
+    return new BrokerUnreachable(broker);
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The queues that this node consumes or knows: what arrives by them, what is counted, listed and purged in them.
+ *
+ * Owns one reader a queue. A message that cannot be decoded is buried with its bytes as they came, before it is
+ * acknowledged. When a connection dies its readers wait for the next one.
+ */
+import type { ConsumeMessage } from "amqplib";
+import type { QueueCounts, QueuedJob, QueueRef } from "../broker/contract.ts";
+import { UnknownQueue } from "../broker/errors.ts";
+import { decodeEnvelope } from "../jobs/codec.ts";
+import type { Envelope } from "../jobs/envelope.ts";
+import type { BuriedRecord } from "../jobs/failure.ts";
+import { messageIdOf } from "./epitaph.ts";
+import { Handed } from "./handed.ts";
+import type { Parts } from "./parts.ts";
+import type { QueueChannel } from "./queue-channel.ts";
+import { QueueReader, type ReaderHome } from "./queue-reader.ts";
+import { plain } from "./refusal.ts";
+import { visit } from "./visit.ts";
+
+/** A queue that was there is taken to be there for so long. */
+const KNOWN_MS = 30_000;
+
+export class Readers implements ReaderHome {
+  readonly #parts: Parts;
+  /** By name; one that ends is replaced by the next at once. */
+  readonly #current = new Map<string, QueueReader>();
+  readonly #ending = new Set<QueueReader>();
+  readonly #known = new Map<string, QueueRef>();
+  readonly #seen = new Map<string, number>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get link() {
+    return this.#parts.connections.consume;
+  }
+  get clock() {
+    return this.#parts.clock;
+  }
+  get broker() {
+    return this.#parts.place;
+  }
+  get node() {
+    return this.#parts.node;
+  }
+  get classic() {
+    return this.#parts.settings.queueType === "classic";
+  }
+
+  nameOf(queue: QueueRef): string {
+    return this.#parts.names.queue(queue);
+  }
+
+  know(queues: readonly QueueRef[]): void {
+    for (const queue of queues) this.#known.set(this.nameOf(queue), queue);
+  }
+
+  get known(): readonly QueueRef[] {
+    return [...this.#known.values()];
+  }
+
+  of(queue: QueueRef): QueueReader {
+    const name = this.nameOf(queue);
+    const there = this.#current.get(name);
+    if (there?.lane.consumed === true) return there;
+    if (there !== undefined) this.#ending.add(there);
+    const reader = new QueueReader(queue, this);
+    this.#current.set(name, reader);
+    return reader;
+  }
+
+  linkUp(): void {
+    for (const reader of [...this.#current.values(), ...this.#ending]) reader.linkUp();
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#current.values(), ...this.#ending];
+    await Promise.all(all.map((reader) => reader.close()));
+  }
+
+  release(handed: Handed): void {
+    const { reader } = handed;
+    const again = new Handed(handed.envelope, true, reader, handed.source, handed.tag);
+    this.#parts.custody.hands.add(again);
+    reader.release(again);
+  }
+
+  message(message: ConsumeMessage, from: QueueChannel, reader: QueueReader): void {
+    const { deliveryTag, redelivered } = message.fields;
+    const decoded = decodeEnvelope(message.content);
+    const problem = decoded.ok ? misplaced(decoded.envelope, reader.queue) : decoded.reason;
+    if (!decoded.ok || problem !== undefined) return this.#bury(message, from, reader, problem ?? "");
+    const handed = new Handed(decoded.envelope, redelivered, reader, from, deliveryTag);
+    this.#parts.custody.arrived(handed, cameThroughDeadLetter(message));
+  }
+
+  channelGone(from: QueueChannel, reader: QueueReader): void {
+    this.#parts.custody.channelGone(from, reader);
+  }
+
+  gaveBack(handed: Handed): void {
+    this.#parts.custody.gaveBack(handed);
+  }
+
+  restore(queue: QueueRef): Promise<void> {
+    return this.#parts.topology.restore(queue);
+  }
+
+  finished(reader: QueueReader): void {
+    this.#ending.delete(reader);
+    if (this.#current.get(reader.name) === reader) this.#current.delete(reader.name);
+  }
+
+  warn(text: string): void {
+    this.#parts.logger.warn(plain(text));
+  }
+
+  counts(queue: QueueRef): QueueCounts | undefined {
+    const name = this.nameOf(queue);
+    const { ready } = this.#parts.counts.get(name);
+    if (ready === undefined || !this.#isKnown(name)) return undefined;
+    const buried = this.#parts.counts.get(this.#parts.names.buried(queue)).ready ?? 0;
+    const lane = this.#current.get(name)?.lane;
+    const unsettled = lane?.unsettled ?? 0;
+    return {
+      available: ready + (lane?.buffered ?? 0),
+      scheduled: undefined,
+      buried,
+      unsettled,
+      paused: false,
+    };
+  }
+
+  #isKnown(name: string): boolean {
+    if (this.#known.has(name)) return true;
+    return this.#parts.cluster.peers.alive.some((peer) => peer.announcement?.queues.includes(name) === true);
+  }
+
+  /** What this node holds; what stands on the broker too, where nobody could be overtaken by that. */
+  async list(queue: QueueRef, limit: number): Promise<{ jobs: readonly QueuedJob[]; complete: boolean }> {
+    const name = this.nameOf(queue);
+    const held = this.#current.get(name)?.lane.waiting ?? [];
+    const jobs: QueuedJob[] = held.slice(0, limit).map(({ envelope }) => available(envelope));
+    const { ready, consumers } = await this.#parts.count(name);
+    if (ready === undefined || ready === 0) return { jobs, complete: jobs.length === held.length };
+    if (consumers > 0 || jobs.length >= limit) return { jobs, complete: false };
+    let seen = 0;
+    await visit(this.#parts.visits, name, (message) => {
+      seen += 1;
+      const decoded = decodeEnvelope(message.content);
+      if (decoded.ok) jobs.push(available(decoded.envelope));
+      return jobs.length >= limit ? "stop" : "keep";
+    });
+    return { jobs, complete: seen >= ready };
+  }
+
+  /** By reading and acknowledging: RabbitMQ's own purge names nothing. What this node holds and has not started too. */
+  async purge(queue: QueueRef): Promise<readonly string[]> {
+    const name = this.nameOf(queue);
+    const ids: string[] = [];
+    for (const handed of this.#current.get(name)?.lane.takeAll() ?? []) {
+      handed.live = false;
+      ids.push(handed.envelope.id);
+      this.#parts.custody.ended(handed);
+    }
+    if ((await this.#parts.count(name)).ready === undefined) return ids;
+    await visit(this.#parts.visits, name, (message) => {
+      const decoded = decodeEnvelope(message.content);
+      ids.push(decoded.ok ? decoded.envelope.id : messageIdOf(message));
+      return "take";
+    });
+    return ids;
+  }
+
+  /** Why a job that is not due yet is refused: when its time comes nobody is left to tell. */
+  async refusalOf(envelope: Envelope): Promise<Error | undefined> {
+    const name = this.nameOf(envelope);
+    const now = this.clock.now();
+    if (this.#parts.topology.has(name) || now - (this.#seen.get(name) ?? 0) < KNOWN_MS) return undefined;
+    if (!(await this.#parts.exists(name))) return new UnknownQueue(envelope.partition, envelope.queue);
+    if (this.#seen.size >= 10_000) this.#seen.clear();
+    this.#seen.set(name, now);
+    return undefined;
+  }
+
+  #bury(message: ConsumeMessage, from: QueueChannel, reader: QueueReader, reason: string): void {
+    const record: BuriedRecord = {
+      reason: "undecodable",
+      buriedAt: this.clock.now(),
+      error: { kind: "error", name: "Undecodable", message: reason, stack: undefined, final: true },
+    };
+    const { outgoing, events } = this.#parts;
+    outgoing.buryRaw(reader.queue, message, record).then(
+      () => {
+        from.settle(message.fields.deliveryTag);
+        const { partition, queue } = reader.queue;
+        events()?.buried(partition, queue, messageIdOf(message), record);
+      },
+      (error: Error) => this.warn(`a message of ${reader.name} could not be buried: ${error.message}`),
+    );
+  }
+}
+
+const available = (envelope: Envelope): QueuedJob => ({ envelope, state: "available", dueAt: undefined });
+
+/** A job that stands in another partition's queue would run under that one's keys and limits. */
+function misplaced(envelope: Envelope, { partition, queue }: QueueRef): string | undefined {
+  if (envelope.partition === partition && envelope.queue === queue) return undefined;
+  return `its header says queue ${envelope.partition}.${envelope.queue}, and it stood in ${partition}.${queue}`;
+}
+
+/** A retry or delay queue of ours may have made two of it, and neither would be flagged. */
+function cameThroughDeadLetter(message: ConsumeMessage): boolean {
+  const headers = message.properties.headers as Record<string, unknown> | undefined;
+  return headers !== undefined && headers["x-death"] !== undefined;
+}

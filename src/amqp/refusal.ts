@@ -1,0 +1,104 @@
+/**
+ * What the broker's and the socket's errors mean, in words that a user can act on.
+ *
+ * Owns no state. Errors have a severity, and it is the scope of the restart: a message's own, its channel's, or the
+ * whole connection's (AMQP 0-9-1, 1.2 "soft" and "hard" errors). Never repeats a credential: the broker's own texts
+ * name users, so those of a login are replaced.
+ */
+import { BrokerRefused, BrokerUnreachable, TopologyConflict } from "../broker/errors.ts";
+
+export type Severity = "message" | "channel" | "connection";
+
+interface AmqpError extends Error {
+  readonly code?: number | string;
+}
+
+/** AMQP's soft errors close a channel; all else is the connection's. */
+const SOFT: ReadonlySet<unknown> = new Set([311, 312, 313, 403, 404, 405, 406]);
+
+export function severityOf(error: unknown): Severity {
+  const { code, message = "" } = error as AmqpError;
+  if (message === "message nacked") return "message";
+  return SOFT.has(code) && !/^Handshake/.test(message) ? "channel" : "connection";
+}
+
+/** Why a connection could not be made or was lost. */
+export function connectionError(thrown: unknown, broker: string): Error {
+  const error = thrown as AmqpError;
+  const message = String(error?.message ?? thrown);
+  if (/ACCESS[_-]REFUSED|403 \(ACCESS/.test(message) && !/vhost/.test(message))
+    return new BrokerRefused(broker, LOGIN);
+  if (/vhost .* not found|NOT[_-]ALLOWED.*vhost|access to vhost/i.test(message))
+    return new BrokerRefused(broker, vhostWords(message));
+  if (/SASL mechanism/.test(message))
+    return new BrokerRefused(broker, "it offers no login by password (PLAIN)");
+  if (/ETIMEDOUT|timed out/i.test(message))
+    return unreachable(broker, "no answer within connectionTimeout", error);
+  if (error?.code === "ENOTFOUND" || error?.code === "EAI_AGAIN")
+    return unreachable(broker, "its host name is not known", error);
+  if (error?.code === "ECONNREFUSED") return unreachable(broker, "nothing listens at its port", error);
+  return unreachable(broker, plain(message), error);
+}
+
+const LOGIN =
+  "the login was not accepted. Check username and password; the user guest may log in from the broker's own machine only (loopback_users).";
+
+function vhostWords(message: string): string {
+  return /not found/.test(message)
+    ? "its virtual host does not exist. Create it (rabbitmqctl add_vhost), or correct virtualHost."
+    : "the user may not use this virtual host. Grant it (rabbitmqctl set_permissions), or correct virtualHost.";
+}
+
+/** The cause keeps its code and loses what may name a user. */
+function unreachable(broker: string, why: string, error: AmqpError): BrokerUnreachable {
+  const cause = Object.assign(new Error(why), error?.code === undefined ? {} : { code: error.code });
+  return new BrokerUnreachable(broker, { cause });
+}
+
+/** Why a declaration, a consume or another call on a channel was refused. `what`: `queue P.Q`. */
+export function channelError(thrown: unknown, broker: string, what: string): Error {
+  const error = thrown as AmqpError;
+  const message = String(error?.message ?? thrown);
+  if (error?.code === 406 && /inequivalent/.test(message))
+    return new TopologyConflict(what, difference(message), { cause: new Error(plain(message)) });
+  if (error?.code === 403) return new BrokerRefused(broker, permissionWords(message, what));
+  if (error?.code === 404) return new BrokerRefused(broker, `${what} is not there`);
+  if (error?.code === 405)
+    return new BrokerRefused(broker, `${what} is in another connection's exclusive use`);
+  return new BrokerRefused(broker, `${what}: ${plain(message)}`);
+}
+
+/** "inequivalent arg 'x-queue-type' for queue 'a.b' in vhost '/': received 'quorum' but current is 'classic'". */
+function difference(message: string): string {
+  const found = /inequivalent arg '([^']+)'.*?received (.+?) but current is (.+?)["\s]*$/s.exec(message);
+  if (found === null) return plain(message);
+  const [, argument = "", ours = "", theirs = ""] = found;
+  const advice =
+    argument === "x-queue-type" || argument === "type"
+      ? " (the option queueType says which type is declared)"
+      : "";
+  return `${argument} is ${unquoted(theirs)} there, and would be ${unquoted(ours)} here${advice}`;
+}
+
+function unquoted(value: string): string {
+  const text = value.replace(/^the value '(.*)' of type '.*'$/s, "$1").replace(/^'(.*)'$/s, "$1");
+  return text === "none" ? "not set" : text;
+}
+
+function permissionWords(message: string, what: string): string {
+  const needed = /(configure|write|read) access/i.exec(message)?.[1];
+  return `${what}: the user lacks the ${needed ?? "needed"} permission. Grant it (rabbitmqctl set_permissions; docs/rabbitmq.md has the patterns).`;
+}
+
+/** A broker's text on one line, without the names of users. */
+export function plain(message: string): string {
+  return message
+    .replace(/user '[^']*'/g, "the user")
+    .replace(/\/\/[^@\s/]*@/g, "//")
+    .replaceAll(/\s+/g, " ")
+    .trim();
+}
+
+export function hasCode(thrown: unknown, code: number): boolean {
+  return (thrown as AmqpError | undefined)?.code === code;
+}
