@@ -7,6 +7,7 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/amqp/support/global-setup.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     retry: 0,

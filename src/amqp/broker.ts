@@ -21,7 +21,7 @@ import type {
   RequeueOutcome,
   Subscription,
 } from "../broker/contract.ts";
-import { UnsupportedByBroker } from "../broker/errors.ts";
+import { BrokerUnreachable, UnsupportedByBroker } from "../broker/errors.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import type { RabbitCluster } from "./cluster.ts";
@@ -85,6 +85,7 @@ export class RabbitBroker implements Broker {
   }
 
   async publish(envelope: Envelope, options?: PublishOptions): Promise<Refusals | undefined> {
+    if (this.#parts.connections.isEnding) throw new BrokerUnreachable(`${this.description} (closed)`);
     const refusal = await this.#publishOne(envelope, options);
     return refusal === undefined ? undefined : new Map([[envelope, refusal]]);
   }

@@ -63,6 +63,11 @@ export class Connections {
     }
   }
 
+  /** Closed, or on its way there. */
+  get isEnding(): boolean {
+    return this.#ending;
+  }
+
   /** True the first time. */
   ending(): boolean {
     if (this.#ending) return false;

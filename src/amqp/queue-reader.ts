@@ -77,6 +77,11 @@ export class QueueReader implements LaneOwner, ChannelOwner {
     void this.#reconcile();
   }
 
+  /** Resolves when the broker has answered to all that is under way. */
+  idle(): Promise<void> {
+    return this.#running;
+  }
+
   wantedChanged(): void {
     const have = this.#channel?.prefetch ?? 0;
     const want = this.#want;

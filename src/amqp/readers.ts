@@ -159,19 +159,26 @@ export class Readers implements ReaderHome {
   /** By reading and acknowledging: RabbitMQ's own purge names nothing. What this node holds and has not started too. */
   async purge(queue: QueueRef): Promise<readonly string[]> {
     const name = this.nameOf(queue);
+    const reader = this.#current.get(name);
     const ids: string[] = [];
-    for (const handed of this.#current.get(name)?.lane.takeAll() ?? []) {
-      handed.live = false;
-      ids.push(handed.envelope.id);
-      this.#parts.custody.ended(handed);
-    }
+    await reader?.idle(); // a pause that is under way: what it returns stands in the queue again
+    this.#purgeHeld(reader, ids);
     if ((await this.#parts.count(name)).ready === undefined) return ids;
     await visit(this.#parts.visits, name, (message) => {
       const decoded = decodeEnvelope(message.content);
       ids.push(decoded.ok ? decoded.envelope.id : messageIdOf(message));
       return "take";
     });
+    this.#purgeHeld(reader, ids);
     return ids;
+  }
+
+  #purgeHeld(reader: QueueReader | undefined, ids: string[]): void {
+    for (const handed of reader?.lane.takeAll() ?? []) {
+      handed.live = false;
+      ids.push(handed.envelope.id);
+      this.#parts.custody.ended(handed);
+    }
   }
 
   /** Why a job that is not due yet is refused: when its time comes nobody is left to tell. */

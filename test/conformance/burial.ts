@@ -4,7 +4,19 @@
 import { expect, test } from "vitest";
 import type { Broker } from "../../src/broker/contract.ts";
 import { DuplicateJob } from "../../src/jobs/errors.ts";
-import { collect, counted, job, jobs, type Make, P, Q, record, withBroker } from "./harness.ts";
+import {
+  type Abilities,
+  collect,
+  counted,
+  job,
+  jobs,
+  type Make,
+  P,
+  Q,
+  record,
+  where,
+  withBroker,
+} from "./harness.ts";
 
 async function burySome(broker: Broker, count: number): Promise<string[]> {
   const sent = jobs(count);
@@ -16,10 +28,10 @@ async function burySome(broker: Broker, count: number): Promise<string[]> {
   return sent.map((one) => one.id);
 }
 
-export function burial(make: Make): void {
+export function burial(make: Make, can: Abilities): void {
   test("a buried job is listed with its envelope and its record", () =>
     withBroker(make, async ({ broker }) => {
-      const sent = job({ queueKey: "k" });
+      const sent = job(can.index ? { queueKey: "k" } : {});
       await broker.publish(sent);
       const { inbox } = collect(broker, 1);
       const first = await inbox.next();
@@ -63,7 +75,7 @@ export function burial(make: Make): void {
       await counted(broker, { buried: 0, unsettled: 1 });
     }));
 
-  test("a re-queue takes the queue key first: where it is held the job stays buried", () =>
+  where(can.index)("a re-queue takes the queue key first: where it is held the job stays buried", () =>
     withBroker(make, async ({ broker }) => {
       const sent = job({ queueKey: "k" });
       await broker.publish(sent);
@@ -80,7 +92,8 @@ export function burial(make: Make): void {
       await broker.cancelQueued(P, rival.id);
       expect(await broker.requeueBuried(Q, "all")).toEqual([{ id: sent.id, error: undefined }]);
       expect(await broker.holderOf(P, "k")).toBe(sent.id);
-    }));
+    }),
+  );
 
   test("drop removes the buried jobs that are named, or all", () =>
     withBroker(make, async ({ broker }) => {
@@ -101,7 +114,7 @@ export function burial(make: Make): void {
       expect(inbox.ids()).toEqual(ids);
     }));
 
-  test("marks are kept until they are taken away", () =>
+  where(can.coordinator)("marks are kept until they are taken away", () =>
     withBroker(make, async ({ broker }) => {
       expect(broker.isMarked(P, "x")).toBe(false);
       await broker.mark(P, "x");
@@ -109,7 +122,8 @@ export function burial(make: Make): void {
       expect([broker.isMarked(P, "x"), broker.isMarked("two", "x")]).toEqual([true, false]);
       await broker.unmark(P, "x");
       expect(broker.isMarked(P, "x")).toBe(false);
-    }));
+    }),
+  );
 
   test("a call to the cluster has one entry a node: a value, an error, or late", () =>
     withBroker(make, async ({ broker }) => {
@@ -136,7 +150,7 @@ export function burial(make: Make): void {
       expect(await heard).toEqual(["note", { x: 1 }]);
     }));
 
-  test("a candidate is elected, with an epoch that grows with each election", () =>
+  where(can.coordinator)("a candidate is elected, with an epoch that grows with each election", () =>
     withBroker(make, async ({ broker }) => {
       const epochs: number[] = [];
       for (let i = 0; i < 2; i++) {
@@ -150,5 +164,6 @@ export function burial(make: Make): void {
       }
       expect(epochs).toHaveLength(2);
       expect(epochs[1]).toBeGreaterThan(epochs[0] ?? Number.POSITIVE_INFINITY);
-    }));
+    }),
+  );
 }

@@ -3,7 +3,21 @@
  */
 import { expect, test } from "vitest";
 import type { Broker } from "../../src/broker/contract.ts";
-import { collect, counted, Heard, job, jobs, type Make, OTHER, P, Q, record, withBroker } from "./harness.ts";
+import {
+  type Abilities,
+  collect,
+  counted,
+  Heard,
+  job,
+  jobs,
+  type Make,
+  OTHER,
+  P,
+  Q,
+  record,
+  where,
+  withBroker,
+} from "./harness.ts";
 
 /** Closes, opens the same store again and goes on there. */
 async function again(
@@ -45,10 +59,10 @@ export function closing(make: Make): void {
     }));
 }
 
-export function durability(make: Make): void {
+export function durability(make: Make, can: Abilities): void {
   test("what waits, is scheduled or lies buried is there after a reopen, keys held, order kept", async () => {
     const sent = jobs(5, { queueKey: undefined });
-    const keyed = job({ queueKey: "k" });
+    const keyed = job(can.index ? { queueKey: "k" } : {});
     const grave = job();
     const later = job();
     const dueAt = Date.now() + 60_000;
@@ -64,10 +78,12 @@ export function durability(make: Make): void {
         for (const held of inbox.all.slice(1)) broker.release(held);
       },
       async (broker) => {
-        expect(broker.counts(Q)).toMatchObject({ available: 6, scheduled: 1, buried: 1, unsettled: 0 });
-        expect(await broker.holderOf(P, "k")).toBe(keyed.id);
+        await broker.declare([Q, OTHER]);
+        await counted(broker, { available: 6, scheduled: 1, buried: 1, unsettled: 0 });
+        if (can.index) expect(await broker.holderOf(P, "k")).toBe(keyed.id);
         expect((await broker.listBuried(Q))[0]).toMatchObject({ id: grave.id, record: record("kept") });
-        expect((await broker.list(Q, 10)).jobs.at(-1)).toMatchObject({ state: "scheduled", dueAt });
+        if (can.index)
+          expect((await broker.list(Q, 10)).jobs.at(-1)).toMatchObject({ state: "scheduled", dueAt });
         const { inbox } = collect(broker, 10);
         const held = await inbox.take(6);
         expect(held.map((one) => ({ ...one.envelope }))).toEqual([...sent, keyed].map((one) => ({ ...one })));
@@ -91,7 +107,8 @@ export function durability(make: Make): void {
         for (const one of held) broker.complete(one);
       },
       async (broker) => {
-        expect(broker.counts(Q)).toMatchObject({ available: 10, unsettled: 0 });
+        await broker.declare([Q]);
+        await counted(broker, { available: 10, unsettled: 0 });
         const { inbox } = collect(broker, 20);
         await inbox.count(10);
         expect(inbox.ids()).toEqual(sent.slice(10).map((one) => one.id));
@@ -112,7 +129,9 @@ export function durability(make: Make): void {
       async (broker) => {
         const { inbox } = collect(broker, 5);
         await inbox.count(3);
-        expect(inbox.ids()).toEqual(sent.map((one) => one.id));
+        const expected = sent.map((one) => one.id);
+        // what may have started elsewhere waits until nobody claims it, and what came first is overtaken meanwhile
+        expect(can.index ? inbox.ids() : inbox.ids().sort()).toEqual(expected);
       },
     );
   });
@@ -124,13 +143,15 @@ export function durability(make: Make): void {
       async (broker) => {
         await broker.publish(sent);
         const { inbox } = collect(broker, 1);
-        await broker.retry(await inbox.next(), job({ ...sent, attempt: 1 }), Date.now() + 100);
+        await broker.retry(await inbox.next(), job({ ...sent, attempt: 1 }), Date.now() + can.tickMs);
+        if (!can.coordinator) return;
         await broker.setPaused(OTHER, true);
         await broker.mark(P, "gone");
       },
       async (broker) => {
-        expect(broker.counts(OTHER)?.paused).toBe(true);
-        expect(broker.isMarked(P, "gone")).toBe(true);
+        if (can.coordinator) expect(broker.counts(OTHER)?.paused).toBe(true);
+        if (can.coordinator) expect(broker.isMarked(P, "gone")).toBe(true);
+        await broker.declare([Q, OTHER]);
         expect((await broker.queues()).map((one) => one.queue).sort()).toEqual(["mail", "other"]);
         const { inbox } = collect(broker, 1);
         const second = await inbox.next();
@@ -141,7 +162,7 @@ export function durability(make: Make): void {
     );
   });
 
-  test("the epoch of an election grows over a reopen", async () => {
+  where(can.coordinator)("the epoch of an election grows over a reopen", async () => {
     const epochs: number[] = [];
     const elect = (broker: Broker) =>
       new Promise<void>((resolve) => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EmbeddedBroker } from "../../src/embedded/broker.ts";
 import { conformance } from "./broker.ts";
+import { ALL } from "./harness.ts";
 
 async function make() {
   const path = await mkdtemp(join(tmpdir(), "spillway-"));
@@ -14,4 +15,4 @@ async function make() {
   };
 }
 
-conformance("embedded", make, { durable: true });
+conformance("embedded", make, ALL);

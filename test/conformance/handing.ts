@@ -2,9 +2,21 @@
  * Conformance: subscriptions, limits, pause and resume, release, and what a queue's stored pause does.
  */
 import { expect, test } from "vitest";
-import { barrier, collect, counted, Inbox, jobs, type Make, OTHER, Q, withBroker } from "./harness.ts";
+import {
+  type Abilities,
+  barrier,
+  collect,
+  counted,
+  Inbox,
+  jobs,
+  type Make,
+  OTHER,
+  Q,
+  where,
+  withBroker,
+} from "./harness.ts";
 
-export function handing(make: Make): void {
+export function handing(make: Make, can: Abilities): void {
   test("at most the limit is unsettled, and each settle lets the next one out", () =>
     withBroker(make, async ({ broker }) => {
       const sent = jobs(6);
@@ -112,7 +124,7 @@ export function handing(make: Make): void {
       await counted(broker, { available: 0, unsettled: 1, scheduled: 0 });
     }));
 
-  test("a paused queue hands nothing out until it is resumed; other queues go on", () =>
+  where(can.coordinator)("a paused queue hands nothing out until it is resumed; other queues go on", () =>
     withBroker(make, async ({ broker }) => {
       await broker.setPaused(Q, true);
       const { inbox } = collect(broker, 10);
@@ -124,7 +136,8 @@ export function handing(make: Make): void {
       await broker.setPaused(Q, false);
       await inbox.count(3);
       expect(broker.counts(Q)?.paused).toBe(false);
-    }));
+    }),
+  );
 
   test("nothing is delivered from within a broker call", () =>
     withBroker(make, async ({ broker }) => {

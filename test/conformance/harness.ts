@@ -4,6 +4,7 @@
  * Owns nothing of the contract. Assumes that nothing is immediate: every wait is for a delivery, an event or
  * a fact with a deadline, so that the same suite can run against a broker on the other side of a network.
  */
+import { test } from "vitest";
 import type { Broker, BrokerEvents, Delivery, QueueRef, Subscription } from "../../src/broker/contract.ts";
 import { Envelope, type EnvelopeFields } from "../../src/jobs/envelope.ts";
 import type { BuriedRecord } from "../../src/jobs/failure.ts";
@@ -17,6 +18,22 @@ export interface Subject {
 }
 
 export type Make = () => Promise<Subject>;
+
+/**
+ * What a broker can do beyond what all of them can. Where one cannot, it must say so by a typed error, which is tested
+ * in the place of the thing itself.
+ */
+export interface Abilities {
+  readonly durable: boolean;
+  /** Ids and queue keys are unique; a job that waits can be found, cancelled and counted by its id. */
+  readonly index: boolean;
+  /** Pauses and marks are stored; a coordinator is elected. */
+  readonly coordinator: boolean;
+  /** The finest delay it keeps. */
+  readonly tickMs: number;
+}
+
+export const ALL: Abilities = { durable: true, index: true, coordinator: true, tickMs: 200 };
 
 export const P = "shop";
 export const Q: QueueRef = { partition: P, queue: "mail" };
@@ -167,10 +184,18 @@ export async function until<T>(read: () => T | Promise<T>, holds: (value: T) => 
   }
 }
 
-/** The counts of a queue once they are what is expected. */
+/** The counts of a queue once they are what is expected; what a broker cannot tell apart (`scheduled`) is passed over. */
 export function counted(broker: Broker, expected: Partial<Record<string, number | boolean>>, queue = Q) {
   return until(
     () => ({ ...broker.counts(queue) }) as Record<string, unknown>,
-    (counts) => Object.entries(expected).every(([name, value]) => counts[name] === value),
+    (counts) =>
+      Object.entries(expected).every(
+        ([name, value]) => counts[name] === value || (name === "scheduled" && counts[name] === undefined),
+      ),
   );
+}
+
+/** A test that only some brokers are put to; `limits.ts` has what the others must answer. */
+export function where(able: boolean): (name: string, body: () => Promise<void>) => void {
+  return able ? (name, body) => void test(name, body) : () => undefined;
 }
