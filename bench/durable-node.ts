@@ -83,7 +83,7 @@ export class DurableNode {
 
   /** Jobs that are anywhere: 0 when all have ended well. Call it when nothing is in this node's hands. */
   async left(): Promise<number> {
-    const { ready, scheduled, buried, running, waiting } = await this.#queue();
+    const { ready, scheduled = 0, buried, running, waiting } = await this.#queue();
     return ready + scheduled + buried + running + waiting;
   }
 

@@ -12,7 +12,7 @@ import type { NodeServices } from "./services.ts";
 
 /** `was`: what the cancel found it doing. */
 export function tellCancelled(services: NodeServices, envelope: Envelope, was: string): void {
-  services.results.ended(envelope.partition, envelope.id, { kind: "cancelled" });
+  services.results.ended(envelope.partition, envelope.id, { kind: "cancelled" }, envelope.replyTo);
   services.events.emit("job.cancelled", { ...jobFields(envelope), was });
   void services.callbacks.onCancel(envelope);
 }
@@ -26,7 +26,7 @@ export function tellBuried(
   first: Promise<void> = Promise.resolve(),
 ): void {
   const error = new JobFailed(envelope.id, record.error);
-  services.results.ended(envelope.partition, envelope.id, { kind: "buried", record });
+  services.results.ended(envelope.partition, envelope.id, { kind: "buried", record }, envelope.replyTo);
   services.events.emit("job.buried", { ...jobFields(envelope), reason: record.reason, error });
   void first.then(() => services.callbacks.onBuried(envelope, error, states));
 }

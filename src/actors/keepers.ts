@@ -38,6 +38,7 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
       mixed: (other, difference) => mixed(args.services, other, difference),
     });
     broker.cluster.announce(catalogue.names);
+    warnOfLongJobs(args.services);
     return args;
   },
   step: () => {},
@@ -45,6 +46,19 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   terminate: (s) => (s.services.wedged.size === 0 ? s.services.broker.close() : undefined),
   describe: (s) => ({ broker: s.services.broker.description }),
 };
+
+/** A body may run on for longer; its delivery is then taken back and given out again, and adopted. */
+function warnOfLongJobs({ broker, catalogue, logger }: NodeServices): void {
+  const limitMs = broker.deliveryTimeoutMs;
+  if (limitMs === undefined) return;
+  for (const name of catalogue.names) {
+    const longestMs = catalogue.get(name)?.definition.maxExecutionTimeMs ?? 0;
+    if (longestMs > limitMs)
+      logger.warn(
+        `job "${name}" may run for ${longestMs / 60_000} min; RabbitMQ takes a delivery back after consumer_timeout (default ${limitMs / 60_000} min). Raise it on the broker above that; until then such a job is given out again, and its running body adopts it.`,
+      );
+  }
+}
 
 /** Two nodes that should not differ: a person has to look at it, so it is in the log as well. */
 function mixed({ events, logger }: NodeServices, name: string, difference: string): void {

@@ -13,8 +13,19 @@ export type Ended =
   | { readonly kind: "cancelled" }
   | { readonly kind: "purged" };
 
-/** What a waiter is told: `undefined`, the runtime stopped first; `"unknown"`, the job is nowhere and its end forgotten. */
-export type Told = Ended | "unknown" | undefined;
+/**
+ * What a waiter is told: `undefined`, the runtime stopped first; `"unknown"`, the job is nowhere and its end forgotten;
+ * `"missed"`, it may have ended elsewhere while this node heard nobody.
+ */
+export type Told = Ended | "unknown" | "missed" | undefined;
+
+/** Carries ends between nodes, where there are others. */
+export interface ResultPort {
+  /** A job ended here. `replyTo`: the node that wants to know. */
+  ended(partition: string, id: string, ended: Ended, replyTo: string | undefined): void;
+  /** Somebody here waits for a job's end. */
+  waited(partition: string, id: string): void;
+}
 
 /** Somebody who waits for a job's end. A class and not a closure: there is one for each job that is waited for. */
 export abstract class Waiter {
@@ -49,14 +60,38 @@ export class Results {
   readonly #partitions = new Map<string, PartitionResults>();
   readonly #now: () => number;
   #closed = false;
+  #port: ResultPort | undefined;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
+  /** Where ends are told beside this node. */
+  connect(port: ResultPort): void {
+    this.#port = port;
+  }
+
   /** Called at each job's end; tells who waits, remembers for who comes later. */
-  ended(partition: string, id: string, ended: Ended): void {
+  ended(partition: string, id: string, ended: Ended, replyTo?: string): void {
     this.#of(partition).ended(id, ended);
+    this.#port?.ended(partition, id, ended, replyTo);
+  }
+
+  /** Another node says how a job ended: it is remembered here too, and told no further. */
+  heard(partition: string, id: string, ended: Ended): void {
+    this.#of(partition).ended(id, ended);
+  }
+
+  /** Everything that is waited for. */
+  waiting(): (readonly [partition: string, id: string])[] {
+    return [...this.#partitions].flatMap(([partition, results]) =>
+      results.waiting().map((id) => [partition, id] as const),
+    );
+  }
+
+  /** Whoever waits for it is told that nobody will know. */
+  missed(partition: string, id: string): void {
+    this.#partitions.get(partition)?.missed(id);
   }
 
   /** How the job ended, if it is remembered. */
@@ -72,7 +107,10 @@ export class Results {
   /** Tells the waiter once: the job's end, or that nobody will know it; at once when it is closed. */
   wait(partition: string, id: string, waiter: Waiter): void {
     if (this.#closed) waiter.tell(undefined);
-    else this.#of(partition).wait(id, waiter);
+    else {
+      this.#of(partition).wait(id, waiter);
+      this.#port?.waited(partition, id);
+    }
   }
 
   /** The waiter is not told any more. */
@@ -120,6 +158,14 @@ class PartitionResults {
     this.#turnOver();
     this.#young.set(id, ended);
     this.#youngBytes += ENTRY_BYTES + weigh(ended);
+  }
+
+  waiting(): string[] {
+    return [...this.#waiters.keys()];
+  }
+
+  missed(id: string): void {
+    this.#tell(id, "missed");
   }
 
   #tell(id: string, told: Told): void {

@@ -23,6 +23,9 @@ export type WorkerEffect =
   | { readonly t: "leave" }
   | { readonly t: "revoke" }
   | { readonly t: "abort"; readonly reason: "cancel" | "shutdown" }
+  /** The node was cut off: is the job still its own? */
+  | { readonly t: "ask-ours"; readonly plan: Plan }
+  | { readonly t: "superseded" }
   | { readonly t: "settle"; readonly plan: Plan };
 
 export function carryOut(effect: WorkerEffect, s: WorkerState): void {
@@ -37,6 +40,10 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
       const { delivery, task } = entry;
       return task?.orphan(() => services.broker.release(delivery));
     }
+    case "ask-ours":
+      return askOurs(effect.plan, s);
+    case "superseded":
+      return services.events.emit("job.superseded", jobFields(entry.delivery.envelope));
     case "revoke":
       if (entry.task !== undefined) services.pool.revoke(entry.task);
       return;
@@ -68,6 +75,12 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
         .catch((error) => services.logger.warn(toError(error).message));
       return;
   }
+}
+
+/** Who cannot be asked cannot have it: the outcome is told then, as that of a job that ran twice would be. */
+function askOurs(plan: Plan, s: WorkerState): void {
+  const told = (ours: boolean) => s.self.cast({ t: "ours", plan, ours });
+  s.services.broker.stillOurs(s.entry.delivery).then(told, () => told(true));
 }
 
 function settle(plan: Plan, s: WorkerState): void {
@@ -132,7 +145,7 @@ function afterwards(plan: Plan, s: WorkerState): void {
   switch (plan.do) {
     case "complete":
       forgetMark(s);
-      results.ended(partition, id, completed(plan.value));
+      results.ended(partition, id, completed(plan.value), envelope.replyTo);
       if (events.wants("job.completed"))
         events.emit("job.completed", {
           ...jobFields(envelope),

@@ -34,6 +34,8 @@ export type WorkerMessage =
   | { readonly t: "withdraw" }
   /** Its job came again: there is a delivery that can be settled. */
   | { readonly t: "redelivered" }
+  /** Whether it still was this node's when its body had ended. */
+  | { readonly t: "ours"; readonly plan: Plan; readonly ours: boolean }
   /** It did not come again. */
   | { readonly t: "forgotten" }
   | { readonly t: "others-in" }
@@ -91,6 +93,7 @@ const MARK: WorkerEffect = { t: "mark" };
 const GIVE: WorkerEffect = { t: "give" };
 const REVOKE: WorkerEffect = { t: "revoke" };
 const LEAVE: WorkerEffect = { t: "leave" };
+const SUPERSEDED: WorkerEffect = { t: "superseded" };
 
 /** What ends without a measured run says nothing for its type being short. */
 const NOT_SHORT = Number.POSITIVE_INFINITY;
@@ -128,6 +131,8 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
       return;
     case "redelivered":
       return redelivered(s, out);
+    case "ours":
+      return m.ours ? settleOurs(s, m.plan, out) : superseded(s, out);
     case "forgotten":
       return forget(s, out);
     case "others-in":
@@ -249,10 +254,24 @@ function settle(s: WorkerState, plan: Plan, out: WorkerOut): void {
     out.cast(s.home.supervisor, { t: "again", entry: s.entry, rescued: plan.rescued });
     return out.stop();
   }
-  if (s.entry.delivery.live === false && plan.do !== "release") return hold(s, plan, out);
+  const { delivery } = s.entry;
+  if (delivery.live === false && plan.do !== "release") return hold(s, plan, out);
+  if (delivery.doubtful === true && plan.do !== "release") return out.effect({ t: "ask-ours", plan });
+  settleOurs(s, plan, out);
+}
+
+function settleOurs(s: WorkerState, plan: Plan, out: WorkerOut): void {
   releaseKey(s, out);
   out.effect({ t: "settle", plan });
   if (plan.do === "complete" || plan.do === "release") out.stop();
+}
+
+/** This node was cut off, another has started or ended the job: its outcome counts, and is told there. */
+function superseded(s: WorkerState, out: WorkerOut): void {
+  s.entry.settled = s.entry.delivery;
+  releaseKey(s, out);
+  out.effect(SUPERSEDED);
+  out.stop(SHUTDOWN);
 }
 
 /** The connection was lost under the body: the job comes again, and must find what became of it, not a new body. */

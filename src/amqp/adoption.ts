@@ -86,12 +86,7 @@ export class Adoption<T> {
 
   /** `again`: redelivered; `doubled`: it came through a queue that may make copies. */
   arrived(copy: Copy, item: T, again: boolean, doubled: boolean, now: number, out: AdoptionOut<T>): void {
-    if (this.ended.has(copy)) return out.over(item);
-    const mine = this.#inHand(copy.id);
-    if (mine !== undefined) {
-      if (isSame(mine.copy, copy) && !mine.attached) return out.adopt(item, copy.id);
-      return this.#park(copy, item, out);
-    }
+    if (this.#isDecided(copy, item, out)) return;
     if (!again && !doubled) return out.start(item);
     const doubt = new Doubt(copy, item, again);
     if (this.#nobodyElse(doubt)) return out.start(item);
@@ -101,6 +96,7 @@ export class Adoption<T> {
 
   /** Something left our hands: what waited for that is looked at anew. */
   left(id: string, now: number, out: AdoptionOut<T>): void {
+    for (const doubt of this.#doubts.get(id) ?? []) if (this.ended.has(doubt.copy)) this.#end(doubt, out);
     const parked = this.#parked.get(id);
     if (parked === undefined) return;
     this.#parked.delete(id);
@@ -130,7 +126,11 @@ export class Adoption<T> {
     if (this.ended.has(copy)) return "ended";
     const mine = this.#inHand(copy.id);
     if (mine !== undefined && isSame(mine.copy, copy)) return "running";
-    return this.#self < asker && this.#doubtsOf(copy).length > 0 ? "running" : "no";
+    const doubts = this.#doubtsOf(copy);
+    if (this.#self < asker && doubts.length > 0) return "running";
+    // whoever asks has it in doubt too by now: a no that it said before is none any more
+    for (const doubt of doubts) doubt.heard.delete(asker);
+    return "no";
   }
 
   /** What it held comes back to us: whether somebody else has it is asked anew. */
@@ -165,6 +165,7 @@ export class Adoption<T> {
     if (claim === "running") {
       if (doubt.owner === undefined) out.hold(doubt.item, true);
       doubt.owner = from;
+      doubt.heard.delete(from);
       return;
     }
     if (doubt.owner === from) this.#free(doubt, out);
@@ -206,11 +207,20 @@ export class Adoption<T> {
     out.over(doubt.item);
   }
 
-  /** It may be in hand by now, as the other of two copies. */
+  /** It may be in hand or over by now, as the other of two copies. */
   #start(doubt: Doubt<T>, out: AdoptionOut<T>): void {
     this.#remove(doubt, out);
-    if (this.#inHand(doubt.copy.id) !== undefined) this.#park(doubt.copy, doubt.item, out);
-    else out.start(doubt.item);
+    if (!this.#isDecided(doubt.copy, doubt.item, out)) out.start(doubt.item);
+  }
+
+  /** By what this node knows itself. */
+  #isDecided(copy: Copy, item: T, out: AdoptionOut<T>): boolean {
+    const mine = this.#inHand(copy.id);
+    if (this.ended.has(copy)) out.over(item);
+    else if (mine === undefined) return false;
+    else if (isSame(mine.copy, copy) && !mine.attached) out.adopt(item, copy.id);
+    else this.#park(copy, item, out);
+    return true;
   }
 
   #free(doubt: Doubt<T>, out: AdoptionOut<T>): void {

@@ -34,6 +34,9 @@ const DONE: Promise<undefined> = Promise.resolve(undefined);
 
 export class RabbitBroker implements Broker {
   readonly kind = "rabbitmq";
+  readonly storesMarks = false;
+  /** RabbitMQ's default `consumer_timeout`; a channel whose delivery takes longer is closed, and its jobs adopted. */
+  readonly deliveryTimeoutMs = 30 * 60_000;
   readonly description: string;
   readonly cluster: RabbitCluster;
   readonly #parts: Parts;
@@ -176,6 +179,11 @@ export class RabbitBroker implements Broker {
 
   counts(queue: QueueRef): QueueCounts | undefined {
     return this.#readers.counts(queue);
+  }
+
+  async count(queue: QueueRef): Promise<QueueCounts | undefined> {
+    await this.#parts.counts.fresh([this.#parts.names.queue(queue), this.#parts.names.buried(queue)]);
+    return this.counts(queue);
   }
 
   list(

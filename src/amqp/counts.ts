@@ -35,19 +35,28 @@ export class Counts {
   }
 
   get(name: string): Counted {
-    let entry = this.#entries.get(name);
-    if (entry === undefined) {
-      if (this.#entries.size >= MOST) this.#entries.clear();
-      entry = { counted: UNASKED, at: Number.NEGATIVE_INFINITY, asking: false };
-      this.#entries.set(name, entry);
-    }
-    if (!entry.asking && this.#clock.now() - entry.at >= FRESH_MS) this.#refresh(name, entry);
+    const entry = this.#entry(name);
+    if (!entry.asking && this.#clock.now() - entry.at >= FRESH_MS) void this.#refresh(name, entry);
     return entry.counted;
   }
 
-  #refresh(name: string, entry: Entry): void {
+  #entry(name: string): Entry {
+    const there = this.#entries.get(name);
+    if (there !== undefined) return there;
+    if (this.#entries.size >= MOST) this.#entries.clear();
+    const entry: Entry = { counted: UNASKED, at: Number.NEGATIVE_INFINITY, asking: false };
+    this.#entries.set(name, entry);
+    return entry;
+  }
+
+  /** Asks now; what cannot be had is as it was. */
+  async fresh(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#refresh(name, this.#entry(name))));
+  }
+
+  #refresh(name: string, entry: Entry): Promise<void> {
     entry.asking = true;
-    this.#ask(name).then(
+    return this.#ask(name).then(
       (counted) => {
         entry.counted = counted;
         entry.at = this.#clock.now();

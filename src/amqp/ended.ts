@@ -34,14 +34,23 @@ export class Ended {
     this.#since = now;
   }
 
-  /** `long`: nothing could be acknowledged; the copy that will come may take its time. */
+  /**
+   * `long`: nothing could be acknowledged; the copy that will come may take its time. Ends may be told late and out of
+   * order: an earlier one does not undo a later one.
+   */
   add(copy: Copy, now: number, long: boolean): void {
-    if (long) {
-      this.#forget(now);
-      this.#long.set(copy.id, { copy: copyOf(copy), until: now + LONG_AGE_MS });
-    }
+    if (long) this.#addLong(copy, now);
     this.#turnOver(now);
-    this.#young.set(copy.id, markOf(copy));
+    const known = this.#young.get(copy.id) ?? this.#old.get(copy.id);
+    this.#young.set(copy.id, known !== undefined && covers(known, copy) ? known : markOf(copy));
+  }
+
+  #addLong(copy: Copy, now: number): void {
+    const known = this.#long.get(copy.id)?.copy;
+    this.#long.delete(copy.id); // so that they stay in the order of their times
+    this.#forget(now);
+    const last = known !== undefined && covers(known, copy) ? known : copyOf(copy);
+    this.#long.set(copy.id, { copy: last, until: now + LONG_AGE_MS });
   }
 
   /** Whether this copy, or a later one of the same job, has ended. */

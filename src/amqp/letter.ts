@@ -48,7 +48,7 @@ export class Letter {
     readonly must: boolean,
     readonly settle: (sent: Sent) => void,
   ) {
-    this.options = { persistent: true, mandatory: true, messageId: id, type };
+    this.options = { persistent: true, mandatory: true, messageId: id, type: short(type) };
     if (headers !== undefined) this.options.headers = headers;
   }
 
@@ -57,4 +57,9 @@ export class Letter {
     this.over = true;
     this.settle(sent);
   }
+}
+
+/** AMQP's short strings end at 255 bytes, a job's name at 128 characters. It is there for people to see. */
+function short(text: string): string {
+  return text.length <= 85 || Buffer.byteLength(text) <= 255 ? text : text.slice(0, 85);
 }

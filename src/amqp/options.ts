@@ -105,14 +105,14 @@ export function checkRabbit(given: RabbitOptions | string = {}): RabbitSettings 
   const problems = unknownKeys(options, rabbitOptionNames, "rabbitmq.").map(hideSecrets);
   const raw = structure(options, problems);
   if (raw === undefined) throw new InvalidOptions(problems.map((p) => `rabbitmq: ${p}`));
-  const place = raw.url === undefined ? fieldsOf(raw) : fromUrl(raw.url, options, problems);
+  const place = raw.url === undefined ? fieldsOf(raw) : fromUrl(raw.url, raw, options, problems);
   const settings = settingsOf(raw, place, problems);
   if (problems.length > 0) throw new InvalidOptions(problems.map((p) => `rabbitmq: ${p}`));
   return settings;
 }
 
 /** A password put in the place of a name is not repeated in the message about it. */
-const hideSecrets = (problem: string) => problem.replace(/:[^:@/\s]+@/g, ":…@");
+const hideSecrets = (problem: string) => problem.replace(/:.*@/s, ":…@");
 
 interface Place {
   readonly host: string;
@@ -124,8 +124,10 @@ interface Place {
   readonly query: Readonly<Record<string, number>>;
 }
 
+const wantsTls = (raw: Raw) => raw.tls !== undefined && raw.tls !== false;
+
 function fieldsOf(raw: Raw): Place {
-  const secure = raw.tls !== undefined && raw.tls !== false;
+  const secure = wantsTls(raw);
   return {
     host: raw.host ?? "localhost",
     port: raw.port ?? (secure ? 5671 : 5672),
@@ -138,16 +140,17 @@ function fieldsOf(raw: Raw): Place {
 }
 
 /** The rules of RabbitMQ's URI specification: no path is the virtual host `/`, all parts percent-decoded. */
-function fromUrl(text: string, options: RabbitOptions, problems: string[]): Place {
+function fromUrl(text: string, raw: Raw, options: RabbitOptions, problems: string[]): Place {
   const beside = IN_URL.filter((name) => field(options, name) !== undefined);
   if (beside.length > 0)
     problems.push(`url already says what ${beside.join(", ")} would; give the url or the fields`);
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== "amqp:" && url.protocol !== "amqps:")) {
-    problems.push('url: expected amqp://user:password@host:port/virtual-host, or "amqps:" for TLS');
+  const problem = url === undefined ? NO_URL : problemOf(url);
+  if (url === undefined || problem !== undefined) {
+    problems.push(problem ?? NO_URL);
     return fieldsOf({} as Raw);
   }
-  const secure = url.protocol === "amqps:";
+  const secure = url.protocol === "amqps:" || wantsTls(raw);
   const path = url.pathname.replace(/^\//, "");
   return {
     host: decoded(url.hostname, problems).replace(/^\[|\]$/g, "") || "localhost",
@@ -158,6 +161,17 @@ function fromUrl(text: string, options: RabbitOptions, problems: string[]): Plac
     secure,
     query: queryOf(url, problems),
   };
+}
+
+const NO_URL = 'url: expected amqp://user:password@host:port/virtual-host, or "amqps:" for TLS';
+
+/** What is wrong with its form, in words that repeat none of it: a part of the password may stand anywhere. */
+function problemOf(url: URL): string | undefined {
+  const { protocol, href, pathname, search, hash, port } = url;
+  if (!/^amqps?:$/.test(protocol) || !href.startsWith(`${protocol}//`)) return NO_URL;
+  if (/@/.test(pathname + search) || hash !== "")
+    return 'url: a "/", "?", "#" or "@" within a name or a password is written as %2F, %3F, %23 or %40';
+  return port === "0" ? "url: expected a port from 1 to 65535" : undefined;
 }
 
 function decoded(part: string, problems: string[]): string {
@@ -194,13 +208,14 @@ function settingsOf(raw: Raw, place: Place, problems: string[]): RabbitSettings 
   )
     problems.push("tls: expected true, or an object of what tls.connect takes");
   if (place.secure && raw.tls === false) problems.push("tls: is false, and the url is amqps://");
+  if (/[/@\s]/.test(place.host)) problems.push("host: expected a name or an address; a whole URL is given as url");
   const { host, port, virtualHost, username, password } = place;
   return {
     host,
     port,
     virtualHost,
     credentials: { username, password },
-    channelMax: raw.channelMax ?? place.query.channelMax ?? 0,
+    channelMax: channelMax(raw.channelMax ?? place.query.channelMax ?? 0, problems),
     frameMax: frameMax(raw.frameMax ?? place.query.frameMax ?? 0, problems),
     heartbeatS,
     connectionTimeoutMs: connectionTimeout(raw, problems),
@@ -214,9 +229,15 @@ function settingsOf(raw: Raw, place: Place, problems: string[]): RabbitSettings 
 }
 
 function connectionTimeout(raw: Raw, problems: string[]): number {
+  const before = problems.length;
   const ms = durationMs("connectionTimeout", raw.connectionTimeout, problems);
-  if (raw.connectionTimeout === 0) problems.push("connectionTimeout: expected more than 0");
+  if (ms === 0 && problems.length === before) problems.push("connectionTimeout: expected more than 0");
   return ms;
+}
+
+function channelMax(value: number, problems: string[]): number {
+  if (value > 65_535) problems.push(`channelMax: expected at most 65535, got ${value}`);
+  return value;
 }
 
 /** AMQP 0-9-1's smallest frame is 4,096 bytes. */

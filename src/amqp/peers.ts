@@ -44,6 +44,8 @@ export class Peers {
   readonly #goneMs: number;
   /** For how long this node has been connected, all in all. */
   connectedMs = 0;
+  /** The same since it was last cut off. */
+  #sinceMs = 0;
 
   constructor(nodeTimeoutMs: number) {
     this.#goneMs = nodeTimeoutMs;
@@ -54,9 +56,9 @@ export class Peers {
     return this.connectedMs < this.#goneMs;
   }
 
-  /** It has only just come, and may not have heard of everybody who is there. */
+  /** It has only just come (back), and may not have heard of everybody who is there. */
   get unheard(): boolean {
-    return this.connectedMs < HELLO_MS;
+    return this.#sinceMs < HELLO_MS;
   }
 
   get alive(): readonly Peer[] {
@@ -109,8 +111,14 @@ export class Peers {
     out.peer(name, "gone");
   }
 
+  /** Our own connection is gone: whoever comes now is not heard. */
+  disconnected(): void {
+    this.#sinceMs = 0;
+  }
+
   /** Our own connection is new: nobody could be heard before it. */
   connected(): void {
+    this.#sinceMs = 0;
     for (const peer of this.#peers.values()) peer.silentMs = 0;
   }
 
@@ -118,6 +126,7 @@ export class Peers {
   elapsed(ms: number, out: PeersOut): void {
     const step = Math.min(ms, LONGEST_STEP_MS);
     this.connectedMs += step;
+    this.#sinceMs += step;
     for (const peer of [...this.#peers.values()]) {
       peer.silentMs += step;
       if (peer.silentMs >= this.#goneMs) this.left(peer.name, peer.boot, out);

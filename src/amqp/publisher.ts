@@ -49,6 +49,8 @@ export class Publisher {
   #outboxBytes = 0;
   readonly #inFlight = new Set<Letter>();
   #inFlightBytes = 0;
+  /** Refused by the broker a moment ago, and to be sent again. */
+  readonly #resting = new Set<Letter>();
   #stopSweep: (() => void) | undefined;
   #closed = false;
 
@@ -67,7 +69,7 @@ export class Publisher {
   }
 
   get unconfirmed(): number {
-    return this.#outbox.length - this.#head + this.#inFlight.size;
+    return this.#outbox.length - this.#head + this.#inFlight.size + this.#resting.size;
   }
 
   send(letter: Letter): void {
@@ -95,9 +97,10 @@ export class Publisher {
     const rest = [...this.#inFlight];
     this.#inFlight.clear();
     for (const letter of rest) letter.end({ kind: "unknown", error: this.#away() });
-    for (const letter of this.#outbox.splice(0).slice(this.#head))
-      letter.end({ kind: "unsent", error: this.#away() });
+    const unsent = [...this.#resting, ...this.#outbox.splice(0).slice(this.#head)];
+    this.#resting.clear();
     this.#head = 0;
+    for (const letter of unsent) letter.end({ kind: "unsent", error: this.#away() });
     const channel = this.#channel;
     this.#channel = undefined;
     channel?.close().catch(() => {});
@@ -135,6 +138,7 @@ export class Publisher {
     const channel = this.#channel;
     if (channel === undefined) return this.#queue(letter);
     letter.since = this.#parts.clock.now();
+    letter.returned = false;
     this.#inFlight.add(letter);
     this.#inFlightBytes += letter.body.length;
     const { exchange, key } = letter.route;
@@ -142,12 +146,22 @@ export class Publisher {
       const confirmed = (error: unknown) => this.#confirmed(letter, error, channel);
       if (!channel.publish(exchange, key, letter.body, letter.options, confirmed)) this.#choked = true;
     } catch (error) {
-      // headers above 64 KiB, or a channel that was closed a moment ago: nothing was written
-      this.#taken(letter);
-      if (error instanceof RangeError) letter.end({ kind: "unsent", error });
-      else if (letter.must) this.#queue(letter);
-      else letter.end({ kind: "unsent", error: this.#away() });
+      this.#notWritten(letter, error as Error, channel);
     }
+  }
+
+  #notWritten(letter: Letter, error: Error, channel: ConfirmChannel): void {
+    this.#taken(letter);
+    // headers above 64 KiB, an id that is none: no channel will take it
+    if (error.name !== "IllegalOperationError") return letter.end({ kind: "unsent", error });
+    this.#dead(channel);
+    if (letter.must) this.#queue(letter);
+    else letter.end({ kind: "unsent", error: this.#away() });
+  }
+
+  /** Nothing more is written to it. amqplib tells of letters that were on the way before it says that it is closed. */
+  #dead(channel: ConfirmChannel): void {
+    if (this.#channel === channel) this.#channel = undefined;
   }
 
   #confirmed(letter: Letter, error: unknown, channel: ConfirmChannel): void {
@@ -165,11 +179,15 @@ export class Publisher {
   /** The broker could not store it, and says so; a cluster that has lost its majority does. */
   #nacked(letter: Letter): void {
     const error = new BrokerRefused(this.#parts.broker, "it could not store the message (nack)");
-    if (letter.must) this.#parts.clock.timer(REOPEN_MS, () => this.send(letter));
-    else letter.end({ kind: "unknown", error });
+    if (!letter.must) return letter.end({ kind: "unknown", error });
+    this.#resting.add(letter);
+    this.#parts.clock.timer(REOPEN_MS, () => {
+      if (this.#resting.delete(letter)) this.send(letter);
+    });
   }
 
   #cutOff(letter: Letter, channel: ConfirmChannel): void {
+    this.#dead(channel);
     if (channel === this.#faulted) letter.deaths += 1;
     if (!letter.must) return letter.end({ kind: "unknown", error: this.#away() });
     if (letter.deaths < MAX_DEATHS && !this.#closed) return this.#queue(letter);
@@ -207,7 +225,7 @@ export class Publisher {
       this.#pump();
     });
     channel.on("close", () => {
-      if (this.#channel === channel) this.#channel = undefined;
+      this.#dead(channel);
       this.#choked = false;
       if (!this.#closed && this.#parts.link.isUp) this.#parts.clock.timer(REOPEN_MS, () => void this.#open());
     });
@@ -237,18 +255,28 @@ export class Publisher {
   /** Both lists are in order of their times, so each look ends at the first that is young. */
   #sweep(now: number): void {
     const { blockedTimeoutMs, link } = this.#parts;
+    let ended = 0;
     for (let at = this.#head; at < this.#outbox.length; at++) {
       const letter = this.#outbox[at];
-      if (letter === undefined || letter.over || letter.must) continue;
+      if (letter === undefined || letter.must) continue;
       if (now - letter.since < blockedTimeoutMs) break;
       letter.end({ kind: "unsent", error: this.#away() });
+      ended += 1;
     }
+    if (ended > 0) this.#dropEnded();
     const patienceMs = link.blockedBy === undefined ? CONFIRM_MS : blockedTimeoutMs;
     for (const letter of this.#inFlight) {
       if (letter.must) continue;
       if (now - letter.since < patienceMs) break;
       letter.end({ kind: "unknown", error: this.#away() });
     }
+  }
+
+  /** They take no room from those that come. */
+  #dropEnded(): void {
+    this.#outbox = this.#outbox.slice(this.#head).filter((letter) => !letter.over);
+    this.#head = 0;
+    this.#outboxBytes = this.#outbox.reduce((sum, { body }) => sum + body.length, 0);
   }
 
   #away(): Error {

@@ -180,6 +180,8 @@ export interface Broker {
   setPaused(queue: QueueRef, paused: boolean): Promise<void>;
   /** `undefined` for a queue that does not exist. Never blocks: a broker on a network answers with what it knew last. */
   counts(queue: QueueRef): QueueCounts | undefined;
+  /** The same, asked now. */
+  count(queue: QueueRef): Promise<QueueCounts | undefined>;
   /** What waits, oldest first, without touching it. */
   list(
     queue: QueueRef,
@@ -197,6 +199,10 @@ export interface Broker {
   ): Promise<readonly RequeueOutcome[]>;
   dropBuried(queue: QueueRef, ids: readonly string[] | "all"): Promise<readonly string[]>;
 
+  /** Whether marks and pauses can be stored; where they cannot, `mark` and `setPaused` reject with `UnsupportedByBroker`. */
+  readonly storesMarks: boolean;
+  /** How long a delivery may be unsettled before the broker takes it back; `undefined`: as long as it likes. */
+  readonly deliveryTimeoutMs: number | undefined;
   /** Marks of cancelled ids that were not seen; durable, bounded (`TooManyCancelled`), kept 30 days. */
   mark(partition: string, id: string): Promise<void>;
   isMarked(partition: string, id: string): boolean;

@@ -7,7 +7,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { embedded } from "../embedded/index.ts";
-import type { BrokerQueue } from "../runtime/control.ts";
+import type { BrokerQueue } from "../runtime/queues.ts";
 import { Runtime } from "../runtime/runtime.ts";
 import { type CommandCall, DEFAULT_DATA } from "./command.ts";
 import { StoreMissing } from "./errors.ts";

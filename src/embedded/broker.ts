@@ -65,6 +65,8 @@ const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 
 export class EmbeddedBroker implements Broker {
   readonly kind = "embedded";
+  readonly storesMarks = true;
+  readonly deliveryTimeoutMs = undefined;
   readonly cluster: LocalCluster;
   readonly #path: string;
   readonly #clock: Clock;
@@ -232,6 +234,10 @@ export class EmbeddedBroker implements Broker {
 
   counts(queue: QueueRef): QueueCounts | undefined {
     return this.#connection.lanes.find(queue)?.counts();
+  }
+
+  count(queue: QueueRef): Promise<QueueCounts | undefined> {
+    return Promise.resolve(this.counts(queue));
   }
 
   async list(queue: QueueRef, limit: number): Promise<{ jobs: readonly QueuedJob[]; complete: boolean }> {

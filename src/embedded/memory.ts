@@ -46,6 +46,8 @@ interface MemoryPartition {
 
 export class MemoryBroker implements Broker {
   readonly kind = "memory";
+  readonly storesMarks = true;
+  readonly deliveryTimeoutMs = undefined;
   readonly description = "memory (nothing survives the process)";
   readonly cluster: LocalCluster;
   readonly #clock: Clock;
@@ -195,6 +197,10 @@ export class MemoryBroker implements Broker {
 
   counts(queue: QueueRef): QueueCounts | undefined {
     return this.#lane(queue)?.counts();
+  }
+
+  count(queue: QueueRef): Promise<QueueCounts | undefined> {
+    return Promise.resolve(this.counts(queue));
   }
 
   list(queue: QueueRef, limit: number): Promise<{ jobs: readonly QueuedJob[]; complete: boolean }> {

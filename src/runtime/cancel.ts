@@ -27,10 +27,7 @@ export async function cancelJob(
     if (here !== undefined) return markedUntilGone(services, partition, id, here);
     const { found, envelope } = await services.broker.cancelQueued(partition, id);
     if (found === "buried") return { was: "buried" };
-    if (found === "absent") {
-      await services.broker.mark(partition, id);
-      return { was: "marked" };
-    }
+    if (found === "absent") return elsewhere(services, partition, id);
     if (found !== "unsettled") {
       const was = found === "available" ? "queued" : "scheduled";
       await unmark(services, partition, id);
@@ -53,10 +50,36 @@ async function markedUntilGone(
   id: string,
   was: "running" | "queued",
 ): Promise<Cancelled> {
+  if (!services.broker.storesMarks) return { was };
   await services.broker.mark(partition, id);
   const found = await services.broker.find(partition, id);
   if (found === "absent" || found === "buried") await unmark(services, partition, id);
   return { was };
+}
+
+/** Other nodes may have it in hand; what nobody has is marked, where marks can be kept. */
+async function elsewhere(services: NodeServices, partition: string, id: string): Promise<Cancelled> {
+  const { cluster } = services.broker;
+  const answers = cluster.others.length === 0 ? [] : await cluster.call(CANCEL, { partition, id }, CALL_MS);
+  for (const answer of answers)
+    if (answer.ok && (answer.value === "running" || answer.value === "queued")) return { was: answer.value };
+  await services.broker.mark(partition, id);
+  return { was: "marked" };
+}
+
+/** The command by which one node asks all others. */
+export const CANCEL = "cancel";
+const CALL_MS = 5_000;
+
+/** What this node answers to it: only what is in its own hands. */
+export function cancelCommand(
+  kernel: KernelApi,
+): (args: unknown) => Promise<"running" | "queued" | undefined> {
+  return async (args) => {
+    const { partition, id } = (args ?? {}) as { readonly partition?: unknown; readonly id?: unknown };
+    if (typeof partition !== "string" || typeof id !== "string") return undefined;
+    return cancelHere(kernel, partition, id);
+  };
 }
 
 async function cancelHere(

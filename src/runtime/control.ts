@@ -1,22 +1,20 @@
 /**
- * What can be done to partitions, queues and buried jobs of a running runtime.
+ * What can be done to the partitions and the buried jobs of a running runtime.
  *
  * Owns nothing; every call goes to the actor or the broker that does.
  */
-import type { ConsumerMessage } from "../actors/consumer.ts";
 import { PartitionNotRunning } from "../actors/errors.ts";
-import { partitionNames } from "../actors/partition.ts";
 import { drainPartition } from "../actors/shutdown-handler.ts";
 import type { PartitionState, WaitingPartitionsMessage } from "../actors/waiting-partitions.ts";
 import type { BuriedJob, BuriedPage, RequeueOutcome } from "../broker/contract.ts";
-import { UnknownPartition, UnknownQueue } from "../broker/errors.ts";
 import type { HistoryEntry } from "../jobs/envelope.ts";
-import { InvalidJob, JobFailed } from "../jobs/errors.ts";
+import { JobFailed } from "../jobs/errors.ts";
 import { checkName } from "../jobs/names.ts";
 import type { From, Ref } from "../kernel/types.ts";
 import { InvalidOptions, RuntimeStopped } from "./errors.ts";
 import { type Node, names } from "./node.ts";
 import type { QueueOptions } from "./options.ts";
+import { known } from "./queues.ts";
 
 const CALL_MS = 60_000;
 
@@ -90,117 +88,6 @@ function checkQueues(partition: string, queues: QueueOptions): void {
   if (problems.length > 0) throw new InvalidOptions(problems);
 }
 
-/** One queue as it is on the broker, whoever consumes it. */
-export interface BrokerQueue {
-  readonly partition: string;
-  readonly queue: string;
-  /** Available, in no node's hands. */
-  readonly ready: number;
-  readonly scheduled: number;
-  readonly buried: number;
-  /** In this node's hands: running, or waiting for a slot or a key. */
-  readonly unsettled: number;
-  readonly paused: boolean;
-}
-
-/** `runtime.queues`. */
-export class Queues {
-  readonly #node: Node;
-
-  constructor(node: Node) {
-    this.#node = node;
-  }
-
-  /** The name of a queue on the broker. */
-  name(partition: string, queue: string): string {
-    for (const part of [partition, queue]) {
-      const problem = checkName(part);
-      if (problem !== undefined) throw new InvalidJob(part, problem);
-    }
-    return `${partition}.${queue}`;
-  }
-
-  /** At once, and stored: what has not started goes back to its place; survives restarts. */
-  async pause(partition: string, queue: string): Promise<void> {
-    await this.#setPaused(partition, queue, true);
-  }
-
-  async resume(partition: string, queue: string): Promise<void> {
-    await this.#setPaused(partition, queue, false);
-  }
-
-  /** The paused queues of a partition. */
-  async paused(partition: string): Promise<readonly string[]> {
-    const { broker } = this.#node.services;
-    const all = await broker.queues();
-    return all
-      .filter((ref) => ref.partition === partition && broker.counts(ref)?.paused === true)
-      .map((ref) => ref.queue);
-  }
-
-  /** Every queue that exists on the broker, by partition and name; a producer sees them too. */
-  async list(): Promise<readonly BrokerQueue[]> {
-    const { broker } = this.#node.services;
-    const all = (await broker.queues()).map(({ partition, queue }) => {
-      const {
-        available = 0,
-        scheduled = 0,
-        buried = 0,
-        unsettled = 0,
-        paused = false,
-      } = broker.counts({ partition, queue }) ?? {};
-      return { partition, queue, ready: available, scheduled, buried, unsettled, paused };
-    });
-    return all.sort((a, b) => compare(a.partition, b.partition) || compare(a.queue, b.queue));
-  }
-
-  async #setPaused(partition: string, queue: string, paused: boolean): Promise<void> {
-    const { broker, events } = this.#node.services;
-    known(this.#node, partition, queue);
-    await broker.setPaused({ partition, queue }, paused);
-    await this.#tellConsumer(partition, queue, paused ? "pause" : "resume");
-    events.emit(paused ? "queue.paused" : "queue.resumed", { partition, queue });
-  }
-
-  async #tellConsumer(partition: string, queue: string, t: "pause" | "resume"): Promise<void> {
-    const { kernel } = this.#node;
-    const consumer = kernel.whereis(partitionNames(partition).consumer) as Ref<ConsumerMessage> | undefined;
-    if (consumer !== undefined)
-      await kernel.call(consumer, (from: From<void>) => ({ t, queue, from }) as const);
-  }
-
-  /**
-   * Removes what has not started (available and scheduled), with its keys; what waits in this node's hands is handed
-   * back first. Not what runs, not what is buried. Resolves with the count.
-   */
-  async purge(partition: string, queue: string): Promise<number> {
-    const { broker, events, results } = this.#node.services;
-    known(this.#node, partition, queue);
-    const held = broker.counts({ partition, queue })?.paused !== true;
-    if (held) await this.#tellConsumer(partition, queue, "pause");
-    try {
-      const ids = await broker.purge({ partition, queue });
-      for (const id of ids) {
-        if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
-        results.ended(partition, id, { kind: "purged" });
-        events.emit("job.purged", { partition, queue, id, job: "", attempt: 0 });
-      }
-      return ids.length;
-    } finally {
-      if (held) await this.#tellConsumer(partition, queue, "resume");
-    }
-  }
-}
-
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-
-function known(node: Node, partition: string, queue: string): void {
-  const { broker } = node.services;
-  if (broker.counts({ partition, queue }) !== undefined) return;
-  if (node.wanted.has(partition)) throw new UnknownQueue(partition, queue);
-  throw new UnknownPartition(partition);
-}
-
 /** One buried job as `runtime.buried.list` shows it. */
 export interface Buried {
   readonly id: string;
@@ -226,25 +113,25 @@ export class BuriedJobs {
 
   /** Oldest burial first; at most 1,000 a page (default 100), `after` an id. */
   async list(partition: string, queue: string, page?: BuriedPage): Promise<readonly Buried[]> {
-    known(this.#node, partition, queue);
+    await known(this.#node, partition, queue);
     return (await this.#node.services.broker.listBuried({ partition, queue }, page)).map(shown);
   }
 
   /** Attempt 0, with its queue key taken first; one whose key is held stays buried and is reported. */
-  requeue(
+  async requeue(
     partition: string,
     queue: string,
     ids: readonly string[] | "all",
     options?: { readonly args?: unknown },
   ): Promise<readonly RequeueOutcome[]> {
-    known(this.#node, partition, queue);
+    await known(this.#node, partition, queue);
     const argsText = options?.args === undefined ? undefined : JSON.stringify(options.args);
     return this.#node.services.broker.requeueBuried({ partition, queue }, ids, argsText);
   }
 
   /** Forgets them for good; resolves with the ids that were there. */
   async drop(partition: string, queue: string, ids: readonly string[] | "all"): Promise<readonly string[]> {
-    known(this.#node, partition, queue);
+    await known(this.#node, partition, queue);
     const dropped = await this.#node.services.broker.dropBuried({ partition, queue }, ids);
     for (const id of dropped) this.#node.services.events.emit("buried.dropped", { partition, queue, id });
     return dropped;

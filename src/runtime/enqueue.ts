@@ -30,7 +30,7 @@ export interface EnqueueOptions {
   readonly delay?: Duration;
   /** Not before this time; a date in the past is now. */
   readonly runAt?: Date | number;
-  /** Send the result home even to another node; here results are remembered for a minute either way. */
+  /** Send the result home from whichever node runs it; without, `result()` asks the nodes, which remember a minute. */
   readonly result?: boolean;
 }
 
@@ -157,7 +157,9 @@ export class Enqueuer {
     const queue = options.queue ?? prepared.queue;
     if (options.partition !== this.#checkedPartition || queue !== this.#checkedQueue)
       this.#checkPlace(prepared.job, options.partition, queue);
-    return envelopeOf(prepared, { partition: options.partition, queue, now: this.#home.now() });
+    const replyTo =
+      options.result === true && this.#home.broker.kind === "rabbitmq" ? this.#home.node : undefined;
+    return envelopeOf(prepared, { partition: options.partition, queue, now: this.#home.now(), replyTo });
   }
 
   #checkPlace(job: string, partition: unknown, queue: unknown): void {

@@ -96,6 +96,11 @@ class ResultWaiter extends Waiter {
 function errorOf(told: Exclude<Told, { kind: "completed" }>, id: string): Error {
   if (told === "unknown")
     return new ResultUnknown(id, "the job has ended, and its end is no longer remembered");
+  if (told === "missed")
+    return new ResultUnknown(
+      id,
+      "this node was cut off for longer than results are remembered, or the result was too large to travel; the job itself is not affected",
+    );
   if (told === undefined) return new ResultUnknown(id, "the runtime stopped before the job ended");
   if (told.kind === "buried") return new JobBuried(id, told.record);
   return told.kind === "cancelled" ? new JobCancelled(id) : new JobPurged(id);

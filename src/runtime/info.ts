@@ -14,6 +14,7 @@ import type { WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";
 import type { NodeAnswer, QueuedJob } from "../broker/contract.ts";
 import type { From, Ref, TreeNode } from "../kernel/types.ts";
 import { type Node, names } from "./node.ts";
+import { NodeQueues } from "./queues.ts";
 
 /** One queue as `info` shows it. */
 export interface QueueInfo {
@@ -21,7 +22,8 @@ export interface QueueInfo {
   readonly paused: boolean;
   /** On the broker, not in a node's hands. */
   readonly ready: number;
-  readonly scheduled: number;
+  /** `undefined` on RabbitMQ, where all partitions' scheduled jobs wait in the same queues. */
+  readonly scheduled: number | undefined;
   readonly buried: number;
   readonly running: number;
   /** In this node's hands and not started: for a slot or for a key. */
@@ -36,9 +38,12 @@ const CALL_MS = 5_000;
 
 export class NodeInfo {
   readonly #node: Node;
+  /** The queues that this node consumes; what is done to them is done here alone. */
+  readonly queues: NodeQueues;
 
   constructor(node: Node) {
     this.#node = node;
+    this.queues = new NodeQueues(node);
   }
 
   /** This node's watermark, and what runs and waits under it. */
@@ -125,7 +130,7 @@ export class NodeInfo {
       concurrency: queue.concurrency,
       paused,
       ready: counts?.available ?? 0,
-      scheduled: counts?.scheduled ?? 0,
+      scheduled: counts === undefined ? 0 : counts.scheduled,
       buried: counts?.buried ?? 0,
       running,
       waiting: Math.max(0, (counts?.unsettled ?? 0) - running),

@@ -9,6 +9,7 @@ import { CallbackList } from "../actors/callbacks.ts";
 import { Catalogue } from "../actors/catalogue.ts";
 import { EventHub } from "../actors/events.ts";
 import { brokerKeeper, type KeeperArgs, threadKeeper } from "../actors/keepers.ts";
+import { HOME, ResultPost, WANT } from "../actors/result-post.ts";
 import { Results } from "../actors/results.ts";
 import type { NodeServices } from "../actors/services.ts";
 import { shutdownHandler } from "../actors/shutdown-handler.ts";
@@ -84,8 +85,21 @@ export function makeNode(parts: NodeParts): Node {
     wedged: new Set(),
     phase: "starting",
   };
+  const commands = new Map<string, Command>();
+  if (services.broker.kind === "rabbitmq") connectResults(services, commands);
   const kernel = new Kernel({ clock, exited: (notice) => exited(notice, services) });
-  return { kernel, services, commands: new Map(), wanted: new Map() };
+  return { kernel, services, commands, wanted: new Map() };
+}
+
+/** Ends of jobs travel between nodes, for those who wait for them elsewhere. */
+function connectResults(services: NodeServices, commands: Map<string, Command>): void {
+  const { node, results, clock, events } = services;
+  const post = new ResultPost({ node, cluster: services.broker.cluster, results, clock });
+  results.connect(post);
+  commands.set(WANT, (args) => post.want(args));
+  commands.set(HOME, (args) => post.home(args));
+  events.on("broker.lost", () => post.lost());
+  events.on("broker.connected", () => post.connected());
 }
 
 function brokerContext(options: CheckedOptions, clock: Clock): BrokerContext {

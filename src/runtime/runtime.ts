@@ -18,8 +18,8 @@ import { systemClock } from "../kernel/clock.ts";
 import type { Clock, KernelApi, Ref } from "../kernel/types.ts";
 import { makePool } from "../threads/pool.ts";
 import type { ThreadPool } from "../threads/types.ts";
-import { cancelJob } from "./cancel.ts";
-import { BuriedJobs, Partitions, Queues } from "./control.ts";
+import { CANCEL, cancelCommand, cancelJob } from "./cancel.ts";
+import { BuriedJobs, Partitions } from "./control.ts";
 import { type EnqueueOptions, Enqueuer } from "./enqueue.ts";
 import { RuntimeStopped } from "./errors.ts";
 import type { Cancelled, JobHandle } from "./handle.ts";
@@ -27,6 +27,7 @@ import { ClusterInfo, NodeInfo } from "./info.ts";
 import { loadJobs } from "./load-jobs.ts";
 import { makeNode, type Node, startTree } from "./node.ts";
 import { type CheckedOptions, checkOptions, type RuntimeOptions } from "./options.ts";
+import { Queues } from "./queues.ts";
 import { System } from "./system.ts";
 
 /** What a stop could not end: jobs whose threads hang in native calls. */
@@ -96,6 +97,7 @@ export class Runtime {
     this.buried = new BuriedJobs(node);
     this.node = new NodeInfo(node);
     this.info = new ClusterInfo(node, this.node);
+    node.commands.set(CANCEL, cancelCommand(kernel));
     this.system = new System(node, () => this.#root !== undefined && kernel.isAlive(this.#root));
   }
 

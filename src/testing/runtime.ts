@@ -9,7 +9,7 @@ import { AssertionError } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
 import { UnknownPartition } from "../broker/errors.ts";
 import { memory } from "../embedded/index.ts";
-import type { BrokerQueue } from "../runtime/control.ts";
+import type { BrokerQueue } from "../runtime/queues.ts";
 import type { RuntimeOptions } from "../runtime/options.ts";
 import { type Runtime, type RuntimeParts, startRuntime } from "../runtime/runtime.ts";
 

@@ -185,7 +185,7 @@ class Story {
       await this.clock.advance(1_100);
       const queues = (await this.runtime.node.partitions()).p;
       const left = Object.values(queues ?? { none: { ready: 1, scheduled: 0, running: 0, waiting: 0 } });
-      if (left.every((q) => q.ready + q.scheduled + q.running + q.waiting === 0)) return;
+      if (left.every((q) => q.ready + (q.scheduled ?? 0) + q.running + q.waiting === 0)) return;
     }
   }
 }
