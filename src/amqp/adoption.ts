@@ -133,6 +133,17 @@ export class Adoption<T> {
     return "no";
   }
 
+  /**
+   * What this node says to one that has it in hand, and was cut off: only what has started or ended here counts against
+   * that. Of two that have it in hand the one with a delivery has it, else the smaller name.
+   */
+  counterClaimOf(copy: Copy, asker: string): Claim {
+    if (this.ended.has(copy)) return "ended";
+    const mine = this.#inHand(copy.id);
+    if (mine === undefined || !isSame(mine.copy, copy)) return "no";
+    return mine.attached || this.#self < asker ? "running" : "no";
+  }
+
   /** What it held comes back to us: whether somebody else has it is asked anew. */
   peerGone(name: string, now: number, out: AdoptionOut<T>): void {
     for (const doubt of this.#all()) {
@@ -168,6 +179,7 @@ export class Adoption<T> {
       doubt.heard.delete(from);
       return;
     }
+    if (claim !== "no") return; // of another version: what it means is not known, and no silence is a no
     if (doubt.owner === from) this.#free(doubt, out);
     doubt.heard.add(from);
     if (this.#nobodyElse(doubt)) this.#start(doubt, out);

@@ -4,9 +4,11 @@
  * Owns the calls that wait for answers. A call goes to every node that is alive now; one that leaves meanwhile, or does
  * not answer in time, is an error in its place. Errors travel by name, code and message.
  */
+import { randomBytes } from "node:crypto";
 import type { NodeAnswer } from "../broker/contract.ts";
 import { BrokerUnreachable } from "../broker/errors.ts";
 import { CallTimeout } from "../kernel/errors.ts";
+import { toError } from "../kernel/exit.ts";
 import type { Clock } from "../kernel/types.ts";
 
 export type Answerer = (command: string, args: unknown) => Promise<unknown>;
@@ -53,6 +55,8 @@ export class Calls {
   readonly #parts: CallParts;
   readonly #waiting = new Map<string, Waiting>();
   #answerer: Answerer | undefined;
+  /** An answer to the process before this one, under the same name, is none to us. */
+  readonly #boot = randomBytes(4).toString("hex");
   #next = 0;
 
   constructor(parts: CallParts) {
@@ -65,7 +69,7 @@ export class Calls {
 
   call(command: string, args: unknown, timeoutMs: number): Promise<readonly NodeAnswer[]> {
     const { node, others, send, clock, broker } = this.#parts;
-    const call = `${node}/${++this.#next}`;
+    const call = `${node}/${this.#boot}/${++this.#next}`;
     const asked = others();
     const self = this.#answerer === undefined ? [] : [node];
     const expected = new Set([...self, ...asked]);
@@ -123,8 +127,8 @@ function answerOf(node: string, { ok, value, error }: AnswerBody): NodeAnswer {
 }
 
 function plainError(thrown: unknown): { name: string; code?: string; message: string } {
-  if (!(thrown instanceof Error)) return { name: "Error", message: String(thrown) };
-  const { name, message } = thrown;
-  const { code } = thrown as { readonly code?: unknown };
+  const error = toError(thrown);
+  const { name, message } = error;
+  const { code } = error as { readonly code?: unknown };
   return typeof code === "string" ? { name, code, message } : { name, message };
 }

@@ -94,12 +94,12 @@ export class Custody implements AdoptionOut<Handed> {
   heard(kind: string, from: string, body: unknown): void {
     const packed = Array.isArray(body) ? body.filter(isPacked) : [];
     const copies = packed.map(unpack);
-    if (kind === "ask") {
-      const claims = copies.map((copy) => pack(copy, this.#adoption.claimOf(copy, from)));
-      if (claims.length > 0) this.#parts.say("claims", claims, from);
-    } else if (kind === "claims") {
-      const claims = copies.map((copy, at) => [copy, packed[at]?.[4] ?? "no"] as const);
-      this.#adoption.answered(from, claims, this);
+    const claims = copies.map((copy, at) => [copy, packed[at]?.[4] ?? "no"] as const);
+    if (kind === "ask") this.#say("claims", copies, (copy) => this.#adoption.claimOf(copy, from), from);
+    else if (kind === "mine")
+      this.#say("counter-claims", copies, (copy) => this.#adoption.counterClaimOf(copy, from), from);
+    else if (kind === "claims") this.#adoption.answered(from, claims, this);
+    else if (kind === "counter-claims") {
       for (const confirmation of this.#confirmations) this.#heardClaims(confirmation, from, claims);
     } else if (kind === "ended") this.#adoption.toldEnded(copies, this.#now, this);
   }
@@ -118,9 +118,18 @@ export class Custody implements AdoptionOut<Handed> {
       };
       const stop = this.#parts.clock.timer(CONFIRM_MS, () => confirmation.answer(true));
       this.#confirmations.add(confirmation);
-      this.#parts.say("ask", [pack(handed.envelope)]);
+      this.#parts.say("mine", [pack(handed.envelope)]);
       this.#confirm(confirmation);
     });
+  }
+
+  #say(kind: string, copies: readonly Copy[], claim: (copy: Copy) => Claim, to: string): void {
+    if (copies.length > 0)
+      this.#parts.say(
+        kind,
+        copies.map((copy) => pack(copy, claim(copy))),
+        to,
+      );
   }
 
   start(handed: Handed): void {

@@ -7,14 +7,15 @@
  */
 import type { ConsumeMessage } from "amqplib";
 import type { BuriedJob } from "../broker/contract.ts";
-import { decodeEnvelope } from "../jobs/codec.ts";
+import { decodeEnvelope, encodeEnvelope } from "../jobs/codec.ts";
 import { Envelope, type HistoryEntry } from "../jobs/envelope.ts";
 import type { BuriedReason, BuriedRecord, Failure } from "../jobs/failure.ts";
 
 const RECORD = "spillway-record";
 const JOB = "spillway-job";
 const RECORD_BYTES_MAX = 32 * 1024;
-const TEXT_MAX = 8 * 1024;
+/** Of each text, in characters, when they do not fit; JSON makes up to six bytes of one. */
+const TEXT_MAX = 1_250;
 
 /** `envelope`: with its last attempt and history; none for what could not be decoded. */
 export function headersOf(record: BuriedRecord, envelope: Envelope | undefined): Record<string, unknown> {
@@ -33,13 +34,15 @@ function fitting(record: BuriedRecord): string {
   const { report: _, ...plain } = error;
   const cut: Failure = {
     ...plain,
+    name: shorter(error.name),
     message: shorter(error.message),
     stack: error.stack && shorter(error.stack),
+    ...(error.code === undefined ? {} : { code: shorter(error.code) }),
   };
   return JSON.stringify({ ...record, error: cut });
 }
 
-const shorter = (text: string) => (text.length > TEXT_MAX / 4 ? `${text.slice(0, TEXT_MAX / 4)}…` : text);
+const shorter = (text: string) => (text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text);
 
 /** One message of a buried queue as the broker's contract has it. */
 export function buriedJobOf(message: ConsumeMessage): BuriedJob {
@@ -89,12 +92,14 @@ function withLast(envelope: Envelope, last: unknown): Envelope {
   const parsed = parse(last) as { attempt?: unknown; hop?: unknown; history?: unknown } | undefined;
   if (parsed === undefined) return envelope;
   const { attempt, hop, history } = parsed;
-  return new Envelope({
+  const made = new Envelope({
     ...envelope,
     attempt: typeof attempt === "number" ? attempt : envelope.attempt,
     hop: typeof hop === "number" ? hop : envelope.hop,
     history: Array.isArray(history) ? (history as HistoryEntry[]) : envelope.history,
   });
+  // put there by hand it may be anything; what could not be enqueued again is not taken
+  return decodeEnvelope(encodeEnvelope(new Envelope({ ...made, argsText: "0" }))).ok ? made : envelope;
 }
 
 const REASONS: ReadonlySet<unknown> = new Set<BuriedReason>([
@@ -109,9 +114,14 @@ const REASONS: ReadonlySet<unknown> = new Set<BuriedReason>([
 
 function recordOf(text: unknown): BuriedRecord | undefined {
   const raw = parse(text) as Partial<BuriedRecord> | undefined;
-  const known =
-    REASONS.has(raw?.reason) && typeof raw?.error === "object" && typeof raw.buriedAt === "number";
+  const known = REASONS.has(raw?.reason) && typeof raw?.buriedAt === "number" && isFailure(raw.error);
   return known ? (raw as BuriedRecord) : undefined;
+}
+
+function isFailure(value: unknown): value is Failure {
+  if (typeof value !== "object" || value === null) return false;
+  const { kind, name, message } = value as Partial<Record<keyof Failure, unknown>>;
+  return typeof kind === "string" && typeof name === "string" && typeof message === "string";
 }
 
 function unknownRecord(): BuriedRecord {

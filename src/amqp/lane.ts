@@ -150,18 +150,18 @@ export class Lane {
     queueMicrotask(() => this.#run());
   }
 
+  /** Taken out before it is handed on: whoever gets it may hand back, pause or cancel at once. */
   #run(): void {
     this.#marked = false;
     let given = 0;
-    for (let to = this.#next(); to !== undefined && given < this.#buffer.length; to = this.#next()) {
-      const handed = this.#buffer[given];
-      if (handed === undefined) break;
+    while (this.#buffer.length > 0) {
+      const to = this.#next();
+      const handed = to === undefined ? undefined : this.#buffer.shift();
+      if (to === undefined || handed === undefined) break;
       given += 1;
       this.#hand(handed, to);
     }
-    if (given === 0) return;
-    this.#buffer.splice(0, given);
-    this.owner.wantedChanged();
+    if (given > 0) this.owner.wantedChanged();
   }
 
   #hand(handed: Handed, to: LaneSubscription): void {

@@ -208,7 +208,8 @@ function settingsOf(raw: Raw, place: Place, problems: string[]): RabbitSettings 
   )
     problems.push("tls: expected true, or an object of what tls.connect takes");
   if (place.secure && raw.tls === false) problems.push("tls: is false, and the url is amqps://");
-  if (/[/@\s]/.test(place.host)) problems.push("host: expected a name or an address; a whole URL is given as url");
+  if (/[/@\s]/.test(place.host))
+    problems.push("host: expected a name or an address; a whole URL is given as url");
   const { host, port, virtualHost, username, password } = place;
   return {
     host,

@@ -7,6 +7,7 @@
 import { randomBytes } from "node:crypto";
 import type { BrokerEvents } from "../broker/contract.ts";
 import type { BrokerContext, BrokerLogger } from "../broker/factory.ts";
+import type { Envelope } from "../jobs/envelope.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Clock } from "../kernel/types.ts";
 import { RabbitCluster } from "./cluster.ts";
@@ -54,25 +55,21 @@ export interface Parts {
 const SILENT: BrokerLogger = { info() {}, warn() {}, error() {} };
 const NODE_TIMEOUT_MS = 10_000;
 
+/** What the parts below need of each other before all of them are there. */
+type Late = () => Parts;
+
 export function partsOf(options: RabbitBrokerOptions): Parts {
   const { settings, node, clock = systemClock, logger = SILENT, nodeTimeoutMs = NODE_TIMEOUT_MS } = options;
   checkNodeTimeout(nodeTimeoutMs, settings);
   const place = `RabbitMQ at ${placeOf(settings)}`;
   const names = new Names(settings.prefix);
-  const connections: Connections = new Connections(() => parts, settings, clock, node);
+  const late: Late = () => parts;
+  const connections = new Connections(late, settings, clock, node);
   const scratch = new Scratch(connections.consume, clock, place);
-  const { queueType, newQueueGraceMs: graceMs, blockedTimeoutMs } = settings;
+  const { queueType, newQueueGraceMs: graceMs } = settings;
   const topology = new Topology({ scratch, names, clock, broker: place, queueType, graceMs });
-  const warn = (text: string) => logger.warn(plain(text));
-  const prepare = () => topology.base();
-  const publisher = new Publisher({
-    link: connections.publish,
-    clock,
-    broker: place,
-    blockedTimeoutMs,
-    prepare,
-    warn,
-  });
+  const own = { settings, clock, node, nodeTimeoutMs, logger, place, names, connections, topology };
+  const publisher = publisherOf(own);
   const outgoing = new Outgoing({
     publisher,
     topology,
@@ -80,72 +77,74 @@ export function partsOf(options: RabbitBrokerOptions): Parts {
     clock,
     retryLevels: options.retryLevels ?? [],
   });
-  const events = () => connections.events;
-  const cluster: RabbitCluster = new RabbitCluster({
-    consumeLink: connections.consume,
-    publishLink: connections.publish,
-    names,
-    prepare,
-    warn,
-    clock,
-    node,
-    boot: randomBytes(6).toString("hex"),
-    broker: place,
-    nodeTimeoutMs,
-    queueType,
-    listener: {
-      node: (name, state) => {
-        events()?.node(name, state);
-        if (state === "gone") custody.peerGone(name);
-      },
-      mixed: (name, difference) => events()?.mixed(name, difference),
-      question: (kind, from, body) => custody.heard(kind, from, body),
-      look: () => custody.look(),
-      connected: () => connections.heardAgain(),
-    },
-  });
-  const custody: Custody = new Custody({
-    clock,
-    node,
-    peers: cluster.peers,
-    say: (kind, body, to) => cluster.say(kind, body, to),
-  });
+  const cluster = clusterOf(own, late);
+  const say: RabbitCluster["say"] = (kind, body, to) => cluster.say(kind, body, to);
+  const custody = new Custody({ clock, node, peers: cluster.peers, say });
   const count = countBy(scratch);
   const exists = async (name: string) => (await count(name)).ready !== undefined;
-  const visits: VisitParts = {
-    link: connections.consume,
-    clock,
-    republish: (queue, message) => outgoing.republish(queue, message),
-  };
-  const graves = new Graves({
-    ...visits,
-    names,
-    broker: place,
-    exists,
-    enqueue: (envelope) => outgoing.enqueue(envelope),
-  });
+  const republish: VisitParts["republish"] = (queue, message) => outgoing.republish(queue, message);
+  const visits: VisitParts = { link: connections.consume, clock, republish };
+  const enqueue = (envelope: Envelope) => outgoing.enqueue(envelope);
+  const graves = new Graves({ ...visits, names, broker: place, exists, enqueue });
+  const counts = new Counts(clock, count);
+  const events = () => connections.events;
   const parts: Parts = {
-    settings,
-    clock,
-    node,
-    nodeTimeoutMs,
-    logger,
-    place,
-    names,
-    connections,
-    topology,
+    ...own,
     publisher,
     outgoing,
     cluster,
     custody,
     graves,
-    counts: new Counts(clock, count),
+    counts,
     visits,
     count,
     exists,
     events,
   };
   return parts;
+}
+
+type Own = Pick<
+  Parts,
+  "settings" | "clock" | "node" | "nodeTimeoutMs" | "logger" | "place" | "names" | "connections" | "topology"
+>;
+
+function publisherOf({ connections, clock, place, settings, topology, logger }: Own): Publisher {
+  return new Publisher({
+    link: connections.publish,
+    clock,
+    broker: place,
+    blockedTimeoutMs: settings.blockedTimeoutMs,
+    prepare: () => topology.base(),
+    warn: (text) => logger.warn(plain(text)),
+  });
+}
+
+function clusterOf(own: Own, late: Late): RabbitCluster {
+  const { connections, clock, node, nodeTimeoutMs, logger, place, names, topology, settings } = own;
+  return new RabbitCluster({
+    consumeLink: connections.consume,
+    publishLink: connections.publish,
+    names,
+    prepare: () => topology.base(),
+    warn: (text) => logger.warn(plain(text)),
+    clock,
+    node,
+    boot: randomBytes(6).toString("hex"),
+    broker: place,
+    nodeTimeoutMs,
+    queueType: settings.queueType,
+    listener: {
+      node: (name, state) => {
+        connections.events?.node(name, state);
+        if (state === "gone") late().custody.peerGone(name);
+      },
+      mixed: (name, difference) => connections.events?.mixed(name, difference),
+      question: (kind, from, body) => late().custody.heard(kind, from, body),
+      look: () => late().custody.look(),
+      connected: () => connections.heardAgain(),
+    },
+  });
 }
 
 /** A passive declaration: the only count that costs nobody anything. */

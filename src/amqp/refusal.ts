@@ -17,7 +17,7 @@ interface AmqpError extends Error {
 const SOFT: ReadonlySet<unknown> = new Set([311, 312, 313, 403, 404, 405, 406]);
 
 export function severityOf(error: unknown): Severity {
-  const { code, message = "" } = error as AmqpError;
+  const { code, message = "" } = (error ?? {}) as AmqpError;
   if (message === "message nacked") return "message";
   return SOFT.has(code) && !/^Handshake/.test(message) ? "channel" : "connection";
 }
@@ -28,20 +28,27 @@ export function connectionError(thrown: unknown, broker: string): Error {
   const message = String(error?.message ?? thrown);
   if (/ACCESS[_-]REFUSED|403 \(ACCESS/.test(message) && !/vhost/.test(message))
     return new BrokerRefused(broker, LOGIN);
+  if (/ limit \(\d+\) is reached/.test(message)) return new BrokerRefused(broker, LIMIT);
+  if (/vhost .* is down/.test(message))
+    return new BrokerRefused(broker, "its virtual host is down. Its log says why.");
   if (/vhost .* not found|NOT[_-]ALLOWED.*vhost|access to vhost/i.test(message))
     return new BrokerRefused(broker, vhostWords(message));
   if (/SASL mechanism/.test(message))
     return new BrokerRefused(broker, "it offers no login by password (PLAIN)");
-  if (/ETIMEDOUT|timed out/i.test(message))
+  if (error?.code === "ETIMEDOUT" || /ETIMEDOUT|timed out/i.test(message))
     return unreachable(broker, "no answer within connectionTimeout", error);
   if (error?.code === "ENOTFOUND" || error?.code === "EAI_AGAIN")
     return unreachable(broker, "its host name is not known", error);
   if (error?.code === "ECONNREFUSED") return unreachable(broker, "nothing listens at its port", error);
-  return unreachable(broker, plain(message), error);
+  // of several addresses tried, Node gives the code alone
+  return unreachable(broker, plain(message) || String(error?.code ?? "no reason was given"), error);
 }
 
 const LOGIN =
   "the login was not accepted. Check username and password; the user guest may log in from the broker's own machine only (loopback_users).";
+
+const LIMIT =
+  "it allows no more connections of this user or virtual host. Close some, or raise the limit (rabbitmqctl set_user_limits, set_vhost_limits); each node has two.";
 
 function vhostWords(message: string): string {
   return /not found/.test(message)
@@ -93,7 +100,7 @@ function permissionWords(message: string, what: string): string {
 /** A broker's text on one line, without the names of users. */
 export function plain(message: string): string {
   return message
-    .replace(/user '[^']*'/g, "the user")
+    .replace(/user '.*?'(?=[\s:;,."]|$)/g, "the user")
     .replace(/\/\/[^@\s/]*@/g, "//")
     .replaceAll(/\s+/g, " ")
     .trim();

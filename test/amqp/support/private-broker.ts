@@ -49,7 +49,7 @@ export class PrivateBroker implements AsyncDisposable {
     return urls.map((url) => new PrivateBroker(version, url));
   }
 
-  /** SIGKILL. What was confirmed as durable is there after `restart`. */
+  /** SIGKILL. What was confirmed as durable is there after `restart`, if its queue had settled. */
   async kill(): Promise<void> {
     await script("kill", String(this.port));
   }
@@ -62,6 +62,14 @@ export class PrivateBroker implements AsyncDisposable {
   /** Starts it on its port and data after `kill` or `stop`; does nothing while it runs. */
   async restart(): Promise<void> {
     await script("start", this.version, String(this.port));
+  }
+
+  /**
+   * Resolves when the queues that are declared are on the disk. RabbitMQ, of every version, writes their names about
+   * half a second later: a broker that is killed before has lost them, with every confirmed message in them.
+   */
+  async settle(): Promise<void> {
+    await this.ctl("eval", "[dets:sync(Table) || Table <- dets:all()], catch mnesia:sync_log(), ok.");
   }
 
   /** `rabbitmqctl`: what it printed, without headings. */
