@@ -192,19 +192,25 @@ export class RabbitCluster implements Cluster, PeersOut {
       case "announce":
         return this.#heardOf(from, body);
       case "call":
-        return void this.#answer(from, body as CallBody);
+        return this.#answer(from, callOf(body));
       case "answer":
         return this.#calls.heardAnswer(from, body);
       case "cast":
-        return void this.#calls.run((body as CallBody).command, (body as CallBody).args);
+        return this.#run(callOf(body));
       default:
         return this.#parts.listener.question(kind, from, body);
     }
   }
 
-  async #answer(from: string, body: CallBody): Promise<void> {
-    const answer = await this.#calls.run(body.command, body.args, body.call);
-    this.#system.send({ node: from }, "answer", answer);
+  #answer(from: string, body: CallBody | undefined): void {
+    if (body === undefined) return;
+    void this.#calls
+      .run(body.command, body.args, body.call)
+      .then((answer) => this.#system.send({ node: from }, "answer", answer));
+  }
+
+  #run(body: CallBody | undefined): void {
+    if (body !== undefined) void this.#calls.run(body.command, body.args);
   }
 
   #heardOf(from: string, body: unknown): void {
@@ -252,6 +258,12 @@ export class RabbitCluster implements Cluster, PeersOut {
 }
 
 const reachOf = (command: string) => (command.startsWith("info.") ? "information" : "control");
+
+/** A cast has no `call`: nobody waits for its answer. */
+function callOf(body: unknown): CallBody | undefined {
+  const { call = "", command, args } = (body ?? {}) as Partial<CallBody>;
+  return typeof command === "string" && typeof call === "string" ? { call, command, args } : undefined;
+}
 
 function isAnnouncement(value: unknown): value is Announcement {
   const says = value as Partial<Announcement> | undefined;

@@ -141,7 +141,12 @@ export class SystemChannel {
     const told = read(message.content);
     if (told === undefined) return; // not from a node of ours
     if (told.from === this.#parts.node && told.boot === this.#parts.boot) return;
-    this.#parts.hear(told);
+    try {
+      this.#parts.hear(told);
+    } catch (error) {
+      // whatever somebody publishes here, this node goes on
+      this.#parts.warn(`a message of kind "${told.kind}" from ${told.from}: ${(error as Error).message}`);
+    }
   }
 }
 

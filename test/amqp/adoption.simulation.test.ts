@@ -586,7 +586,8 @@ class SimNode {
   /** What comes of it here is not told; a delivery of it that is here waits for the other node's end. */
   #superseded(handed: Handed): void {
     const { envelope, reader, source, tag } = handed;
-    if (!this.world.rules.givenUp) throw new Error(`${this.boot} is told that job ${envelope.id} is not its own`);
+    if (!this.world.rules.givenUp)
+      throw new Error(`${this.boot} is told that job ${envelope.id} is not its own`);
     this.custody.gaveBack(handed);
     this.#unsettled -= 1;
     if (source !== undefined) this.custody.arrived(new Handed(envelope, true, reader, source, tag), true);
@@ -896,10 +897,13 @@ function all(longestMs: number, rules: Rules): Promise<void> {
 const timeout = 3_600_000;
 
 test(`no job runs twice, none is lost, everything ends (seed ${SEED})`, { timeout }, () =>
-  all(4_500, { givenUp: false, asks: false }));
+  all(4_500, { givenUp: false, asks: false }),
+);
 
 test(`whoever was never given up is told that its jobs are its own (seed ${SEED})`, { timeout }, () =>
-  all(4_500, { givenUp: false, asks: true }));
+  all(4_500, { givenUp: false, asks: true }),
+);
 
 test(`nothing is lost by nodes that were given up and come back (seed ${SEED})`, { timeout }, () =>
-  all(20_000, { givenUp: true, asks: true }));
+  all(20_000, { givenUp: true, asks: true }),
+);

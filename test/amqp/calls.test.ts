@@ -74,9 +74,15 @@ describe("a call", () => {
     await clock.advance(999);
     expect(told.answers).toBeUndefined();
     await clock.advance(1);
-    expect(told.answers?.map(({ node, ok }) => [node, ok])).toEqual([["a", true], ["me", true], ["z", false]]);
+    expect(told.answers?.map(({ node, ok }) => [node, ok])).toEqual([
+      ["a", true],
+      ["me", true],
+      ["z", false],
+    ]);
     expect(told.answers?.[2]).toMatchObject({ error: expect.any(CallTimeout) });
-    expect(told.answers?.[2]).toMatchObject({ error: { message: expect.stringContaining("node z did not answer within 1000 ms") } });
+    expect(told.answers?.[2]).toMatchObject({
+      error: { message: expect.stringContaining("node z did not answer within 1000 ms") },
+    });
   });
 
   test("takes the first answer of a node, and none that comes after its end", async () => {
@@ -95,7 +101,11 @@ describe("a call", () => {
     calls.gone("nobody");
     calls.heardAnswer("z", { call: callOf(0), ok: true, value: 1 });
     await clock.settle();
-    expect(told.answers?.[0]).toMatchObject({ node: "a", ok: false, error: { message: "node a left before it answered" } });
+    expect(told.answers?.[0]).toMatchObject({
+      node: "a",
+      ok: false,
+      error: { message: "node a left before it answered" },
+    });
   });
 
   test("asks who is there now: whoever comes meanwhile has no entry", async () => {
@@ -110,7 +120,11 @@ describe("a call", () => {
     sends = false;
     const told = outcome(calls.call("info.ping", null, 60_000));
     await clock.settle();
-    expect(told.answers?.map(({ node, ok }) => [node, ok])).toEqual([["a", false], ["me", true], ["z", false]]);
+    expect(told.answers?.map(({ node, ok }) => [node, ok])).toEqual([
+      ["a", false],
+      ["me", true],
+      ["z", false],
+    ]);
     expect(told.answers?.[0]).toMatchObject({ error: expect.any(BrokerUnreachable) });
     expect(clock.pending).toBe(0);
   });
@@ -184,12 +198,18 @@ describe("an error", () => {
   });
 
   test("is what a node says that answers nothing yet", async () => {
-    expect(await made().run("x", null)).toMatchObject({ ok: false, error: { message: "this node answers nothing yet" } });
+    expect(await made().run("x", null)).toMatchObject({
+      ok: false,
+      error: { message: "this node answers nothing yet" },
+    });
   });
 });
 
 test(`an answer may be anything: the call ends in time, with one entry a node (seed ${SEED})`, async () => {
-  const error = fc.oneof(fc.anything(), fc.record({ name: fc.anything(), code: fc.anything(), message: fc.anything() }));
+  const error = fc.oneof(
+    fc.anything(),
+    fc.record({ name: fc.anything(), code: fc.anything(), message: fc.anything() }),
+  );
   const answer = fc.oneof(fc.anything(), fc.record({ ok: fc.anything(), value: fc.anything(), error }));
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom("a", "z", "x"), answer)), async (answers) => {

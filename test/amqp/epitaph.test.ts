@@ -19,16 +19,29 @@ const RUNS = process.env.SPILLWAY_LONG === undefined ? 1_000 : 50_000;
 /** amqplib writes a message's headers into a buffer of this size. */
 const HEADERS_MAX = 64 * 1024;
 
-const failure: Failure = { kind: "error", name: "Error", message: "no mail server", stack: "at mail.js:1", final: false };
+const failure: Failure = {
+  kind: "error",
+  name: "Error",
+  message: "no mail server",
+  stack: "at mail.js:1",
+  final: false,
+};
 const record: BuriedRecord = { reason: "failed", buriedAt: 1_700_000_000_000, error: failure };
 
 function message(content: Uint8Array | string, properties: Record<string, unknown> = {}): ConsumeMessage {
-  return { content: Buffer.from(content), properties, fields: { routingKey: "p.q" } } as unknown as ConsumeMessage;
+  return {
+    content: Buffer.from(content),
+    properties,
+    fields: { routingKey: "p.q" },
+  } as unknown as ConsumeMessage;
 }
 
 /** A name, its length, and a value with a length of four bytes; the table itself has one too. */
 function bytesOf(headers: Record<string, unknown>): number {
-  return Object.entries(headers).reduce((sum, [name, value]) => sum + 6 + name.length + Buffer.byteLength(String(value)), 4);
+  return Object.entries(headers).reduce(
+    (sum, [name, value]) => sum + 6 + name.length + Buffer.byteLength(String(value)),
+    4,
+  );
 }
 
 const envelopes = fc.integer().map((seed) => envelopeFrom(new Random(seed)));
@@ -36,10 +49,18 @@ const texts = fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.constant("
 /** Now and then of a size that nobody expects. */
 const long = fc.oneof(
   texts,
-  fc.tuple(fc.constantFrom("x", "é", "😀", '"', "\u0000", "\ud800"), fc.integer({ min: 1, max: 60_000 })).map(([unit, times]) => unit.repeat(times)),
+  fc
+    .tuple(fc.constantFrom("x", "é", "😀", '"', "\u0000", "\ud800"), fc.integer({ min: 1, max: 60_000 }))
+    .map(([unit, times]) => unit.repeat(times)),
 );
 const failures: fc.Arbitrary<Failure> = fc
-  .record({ name: long, message: long, stack: fc.option(long, { nil: undefined }), code: fc.option(long, { nil: undefined }), frames: fc.nat({ max: 300 }) })
+  .record({
+    name: long,
+    message: long,
+    stack: fc.option(long, { nil: undefined }),
+    code: fc.option(long, { nil: undefined }),
+    frames: fc.nat({ max: 300 }),
+  })
   .map(({ name, message: words, stack, code, frames }) => ({
     kind: "timeout" as const,
     name,
@@ -49,7 +70,12 @@ const failures: fc.Arbitrary<Failure> = fc
     ...(code === undefined ? {} : { code }),
     report: {
       stack,
-      frames: Array.from({ length: frames }, (_, line) => ({ function: "f".repeat(50), file: "/a/b.js", line, column: 1 })),
+      frames: Array.from({ length: frames }, (_, line) => ({
+        function: "f".repeat(50),
+        file: "/a/b.js",
+        line,
+        column: 1,
+      })),
       state: { name },
       children: [1, 2],
       steps: [{ step: "terminate" as const, ms: 3, outcome: words }],
@@ -60,7 +86,10 @@ describe("a buried job", () => {
   test(`comes back with its record and its last attempt (seed ${SEED})`, () => {
     fc.assert(
       fc.property(envelopes, (envelope) => {
-        const last = new Envelope({ ...envelope, history: withFailure(envelope.history, envelope.attempt, failure, 1) });
+        const last = new Envelope({
+          ...envelope,
+          history: withFailure(envelope.history, envelope.attempt, failure, 1),
+        });
         const headers = headersOf(record, last);
         // its bytes are those of the message as it came, before the last attempt
         const job = buriedJobOf(message(encodeEnvelope(envelope), { headers }));
@@ -82,13 +111,18 @@ describe("a buried job", () => {
     });
   });
 
-  test.each([["failed"], ["non-retryable"], ["poison"], ["undecodable"], ["unknown-job"], ["unroutable"], ["duplicate"]] as const)(
-    "for the reason %s comes back with that",
-    (reason) => {
-      const headers = headersOf({ ...record, reason }, undefined);
-      expect(buriedJobOf(message("x", { headers })).record.reason).toBe(reason);
-    },
-  );
+  test.each([
+    ["failed"],
+    ["non-retryable"],
+    ["poison"],
+    ["undecodable"],
+    ["unknown-job"],
+    ["unroutable"],
+    ["duplicate"],
+  ] as const)("for the reason %s comes back with that", (reason) => {
+    const headers = headersOf({ ...record, reason }, undefined);
+    expect(buriedJobOf(message("x", { headers })).record.reason).toBe(reason);
+  });
 
   test("keeps a report that fits", () => {
     const report = { stack: "s", frames: [], state: {}, children: [7], steps: [] };
@@ -126,10 +160,18 @@ describe("what was put there by hand", () => {
   const body = encodeEnvelope(envelope);
 
   test("has a record that says so", () => {
-    for (const properties of [{}, { headers: undefined }, { headers: {} }, { headers: { "spillway-record": "{" } }]) {
+    for (const properties of [
+      {},
+      { headers: undefined },
+      { headers: {} },
+      { headers: { "spillway-record": "{" } },
+    ]) {
       const job = buriedJobOf(message(body, properties));
       expect(job.envelope).toEqual(envelope);
-      expect(job.record).toMatchObject({ reason: "failed", error: { message: "it was put here by hand, or by another version" } });
+      expect(job.record).toMatchObject({
+        reason: "failed",
+        error: { message: "it was put here by hand, or by another version" },
+      });
     }
   });
 
@@ -193,13 +235,17 @@ test("what stands in $unroutable is buried for that reason", () => {
   const envelope = new Envelope({ id: "a", job: "mail", partition: "p", queue: "q", argsText: "{}" });
   const job = unroutableJobOf(message(encodeEnvelope(envelope)), 7);
   expect(job).toMatchObject({ id: "a", envelope, record: { reason: "unroutable", buriedAt: 7 } });
-  expect(unroutableJobOf(message("?", { messageId: "m" }), 7)).toMatchObject({ id: "m", envelope: undefined });
+  expect(unroutableJobOf(message("?", { messageId: "m" }), 7)).toMatchObject({
+    id: "m",
+    envelope: undefined,
+  });
 });
 
 test("a message without an id is known by its bytes, each time it is looked at", () => {
   const [one, two] = [message("one"), message("two")];
   expect(messageIdOf(one)).toBe(messageIdOf(message("one")));
   expect(messageIdOf(one)).not.toBe(messageIdOf(two));
-  for (const messageId of ["", 5, null, undefined]) expect(messageIdOf(message("one", { messageId }))).toBe(messageIdOf(one));
+  for (const messageId of ["", 5, null, undefined])
+    expect(messageIdOf(message("one", { messageId }))).toBe(messageIdOf(one));
   expect(messageIdOf(message("one", { messageId: "m" }))).toBe("m");
 });

@@ -7,7 +7,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Handed } from "../../src/amqp/handed.ts";
-import { Lane, LaneSubscription } from "../../src/amqp/lane.ts";
+import { Lane, type LaneSubscription } from "../../src/amqp/lane.ts";
 import type { QueueChannel } from "../../src/amqp/queue-channel.ts";
 import type { QueueReader } from "../../src/amqp/queue-reader.ts";
 import type { Delivery } from "../../src/broker/contract.ts";
@@ -290,8 +290,15 @@ type Step =
 
 const steps = fc.array(
   fc.oneof(
-    fc.record({ what: fc.constantFrom("arrive" as const, "settle" as const, "release" as const, "turn" as const), n: fc.integer({ min: 1, max: 5 }) }),
-    fc.record({ what: fc.constantFrom("limit" as const, "pause" as const, "resume" as const), who: fc.nat({ max: 2 }), n: fc.nat({ max: 6 }) }),
+    fc.record({
+      what: fc.constantFrom("arrive" as const, "settle" as const, "release" as const, "turn" as const),
+      n: fc.integer({ min: 1, max: 5 }),
+    }),
+    fc.record({
+      what: fc.constantFrom("limit" as const, "pause" as const, "resume" as const),
+      who: fc.nat({ max: 2 }),
+      n: fc.nat({ max: 6 }),
+    }),
   ),
   { maxLength: 60 },
 );
@@ -351,7 +358,11 @@ class Model {
 test(`in order, within limits, to nobody who is paused, nothing lost or doubled (seed ${SEED})`, async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (script) => {
-      lane = new Lane({ queue: { partition: "p", queue: "q" }, wantedChanged: () => {}, abandoned: () => Promise.resolve() });
+      lane = new Lane({
+        queue: { partition: "p", queue: "q" },
+        wantedChanged: () => {},
+        abandoned: () => Promise.resolve(),
+      });
       const model = new Model();
       for (const step of script) {
         await model.carryOut(step);

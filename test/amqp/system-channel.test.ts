@@ -147,7 +147,9 @@ describe("a message", () => {
   });
 
   test(`any bytes at all are heard well-formed or dropped (seed ${SEED})`, () => {
-    const valid = fc.tuple(fc.string(), fc.string(), fc.string(), fc.jsonValue()).map((parts) => JSON.stringify(parts));
+    const valid = fc
+      .tuple(fc.string(), fc.string(), fc.string(), fc.jsonValue())
+      .map((parts) => JSON.stringify(parts));
     const damaged = fc.tuple(valid, fc.nat(), fc.string({ maxLength: 3 })).map(([text, place, other]) => {
       const cut = place % (text.length + 1);
       return text.slice(0, cut) + other + text.slice(cut + other.length);
@@ -156,7 +158,8 @@ describe("a message", () => {
       fc.property(fc.oneof(fc.uint8Array(), fc.string(), fc.json(), valid, damaged), (bytes) => {
         heard = [];
         publishes(bytes);
-        for (const { kind, from, boot } of heard) expect([typeof kind, typeof from, typeof boot]).toEqual(Array(3).fill("string"));
+        for (const { kind, from, boot } of heard)
+          expect([typeof kind, typeof from, typeof boot]).toEqual(Array(3).fill("string"));
         expect(heard.length % 2).toBe(0);
       }),
       { numRuns: RUNS, seed: SEED },
