@@ -16,6 +16,16 @@ export interface InHand {
   readonly attached: boolean;
 }
 
+/** A delivery as it came. */
+interface Arrival<T> {
+  readonly copy: Copy;
+  readonly item: T;
+  /** Redelivered. */
+  readonly again: boolean;
+  /** It came through a queue that may make copies. */
+  readonly doubled: boolean;
+}
+
 /** A delivery that must not start before it is known whose it is. */
 class Doubt<T> {
   /** Peers that have said no. */
@@ -24,10 +34,18 @@ class Doubt<T> {
   owner: string | undefined;
   askedAt = Number.NEGATIVE_INFINITY;
   constructor(
-    readonly copy: Copy,
-    readonly item: T,
+    readonly arrival: Arrival<T>,
+    /** Somebody who is silent may have started it. */
     readonly flagged: boolean,
   ) {}
+
+  get copy(): Copy {
+    return this.arrival.copy;
+  }
+
+  get item(): T {
+    return this.arrival.item;
+  }
 }
 
 export interface Peerage {
@@ -55,6 +73,7 @@ export type Claim = "running" | "ended" | "no";
 
 const ASK_AGAIN_MS = 300;
 const POLL_OWNER_MS = 1_000;
+const MOST_RETURNED = 20_000;
 /** One question names at most so many. */
 const MOST_ASKED = 500;
 
@@ -65,7 +84,9 @@ export class Adoption<T> {
   readonly #inHand: (id: string) => InHand | undefined;
   readonly #doubts = new Map<string, Doubt<T>[]>();
   /** Deliveries of an id that is in hand as another copy: they wait for its end. */
-  readonly #parked = new Map<string, { readonly copy: Copy; readonly item: T }[]>();
+  readonly #parked = new Map<string, Arrival<T>[]>();
+  /** What this node has handed back without starting it: nobody has to be old to know that it did not run here. */
+  readonly #returned = new Map<string, Copy>();
 
   constructor(parts: {
     readonly self: string;
@@ -86,9 +107,12 @@ export class Adoption<T> {
 
   /** `again`: redelivered; `doubled`: it came through a queue that may make copies. */
   arrived(copy: Copy, item: T, again: boolean, doubled: boolean, now: number, out: AdoptionOut<T>): void {
-    if (this.#isDecided(copy, item, out)) return;
+    const arrival = { copy, item, again, doubled };
+    if (this.#isDecided(arrival, out)) return;
     if (!again && !doubled) return out.start(item);
-    const doubt = new Doubt(copy, item, again);
+    const returned = this.#returned.get(copy.id);
+    const mine = returned !== undefined && isSame(returned, copy);
+    const doubt = new Doubt(arrival, again && !mine);
     if (this.#nobodyElse(doubt)) return out.start(item);
     this.#add(doubt);
     this.#askAll(now, out);
@@ -100,10 +124,18 @@ export class Adoption<T> {
     const parked = this.#parked.get(id);
     if (parked === undefined) return;
     this.#parked.delete(id);
-    for (const { copy, item } of parked) {
+    for (const { copy, item, again, doubled } of parked) {
       out.hold(item, false);
-      this.arrived(copy, item, true, true, now, out);
+      this.arrived(copy, item, again, doubled, now, out);
     }
+  }
+
+  /** As `left`, for what did not start here: it may come again, flagged for no other reason. */
+  gaveBack(copy: Copy, now: number, out: AdoptionOut<T>): void {
+    if (this.#returned.size >= MOST_RETURNED) this.#returned.clear();
+    const { id, attempt, hop, enqueuedAt } = copy;
+    this.#returned.set(id, { id, attempt, hop, enqueuedAt });
+    this.left(id, now, out);
   }
 
   /** Another node says what it has in hand, of what it was asked. */
@@ -207,11 +239,12 @@ export class Adoption<T> {
     if (copies.length > 0) out.ask(copies);
   }
 
-  #park(copy: Copy, item: T, out: AdoptionOut<T>): void {
-    const parked = this.#parked.get(copy.id) ?? [];
-    this.#parked.set(copy.id, parked);
-    parked.push({ copy, item });
-    out.hold(item, true);
+  #park(arrival: Arrival<T>, out: AdoptionOut<T>): void {
+    const { id } = arrival.copy;
+    const parked = this.#parked.get(id) ?? [];
+    this.#parked.set(id, parked);
+    parked.push(arrival);
+    out.hold(arrival.item, true);
   }
 
   #end(doubt: Doubt<T>, out: AdoptionOut<T>): void {
@@ -222,16 +255,17 @@ export class Adoption<T> {
   /** It may be in hand or over by now, as the other of two copies. */
   #start(doubt: Doubt<T>, out: AdoptionOut<T>): void {
     this.#remove(doubt, out);
-    if (!this.#isDecided(doubt.copy, doubt.item, out)) out.start(doubt.item);
+    if (!this.#isDecided(doubt.arrival, out)) out.start(doubt.item);
   }
 
   /** By what this node knows itself. */
-  #isDecided(copy: Copy, item: T, out: AdoptionOut<T>): boolean {
+  #isDecided(arrival: Arrival<T>, out: AdoptionOut<T>): boolean {
+    const { copy, item } = arrival;
     const mine = this.#inHand(copy.id);
     if (this.ended.has(copy)) out.over(item);
     else if (mine === undefined) return false;
     else if (isSame(mine.copy, copy) && !mine.attached) out.adopt(item, copy.id);
-    else this.#park(copy, item, out);
+    else this.#park(arrival, out);
     return true;
   }
 

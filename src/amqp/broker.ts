@@ -158,6 +158,8 @@ export class RabbitBroker implements Broker {
   ): Promise<{ readonly found: Found; readonly envelope: Envelope | undefined }> {
     const handed = this.#parts.custody.hands.get(id);
     const here = handed?.envelope.partition === partition ? handed : undefined;
+    if (here !== undefined && this.#readers.takeBuffered(here))
+      return Promise.resolve({ found: "available", envelope: here.envelope });
     return Promise.resolve({ found: here === undefined ? "absent" : "unsettled", envelope: here?.envelope });
   }
 

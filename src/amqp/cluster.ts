@@ -58,7 +58,7 @@ export class RabbitCluster implements Cluster, PeersOut {
       ...parts,
       hear: (told) => this.#hear(told),
       opened: () => this.#opened(),
-      closed: () => {},
+      closed: () => this.peers.disconnected(),
     });
     this.#calls = new Calls({
       clock: parts.clock,
@@ -267,5 +267,9 @@ function callOf(body: unknown): CallBody | undefined {
 
 function isAnnouncement(value: unknown): value is Announcement {
   const says = value as Partial<Announcement> | undefined;
-  return Array.isArray(says?.jobs) && Array.isArray(says.queues) && typeof says.queueType === "string";
+  return isTexts(says?.jobs) && isTexts(says?.queues) && typeof says?.queueType === "string";
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }

@@ -68,6 +68,14 @@ export class Connections {
     return this.#ending;
   }
 
+  /** For longer than others wait for this node: they may have started what is in its hands. */
+  get isCutOff(): boolean {
+    const { clock, nodeTimeoutMs, settings } = this.#parts();
+    if (this.#lostAt === undefined) return false;
+    // a dead connection is noticed after two heartbeats, at most three
+    return clock.now() - this.#lostAt + 3 * settings.heartbeatS * 1_000 > nodeTimeoutMs;
+  }
+
   /** True the first time. */
   ending(): boolean {
     if (this.#ending) return false;
@@ -81,13 +89,8 @@ export class Connections {
 
   /** How long we could not be heard, when that is over. */
   heardAgain(): void {
-    const { clock, nodeTimeoutMs, settings, custody } = this.#parts();
-    const lostAt = this.#lostAt;
+    if (this.isCutOff) this.#parts().custody.hands.doubtAll();
     this.#lostAt = undefined;
-    if (lostAt === undefined) return;
-    // a dead connection is noticed after two heartbeats, at most three
-    const silentMs = clock.now() - lostAt + 3 * settings.heartbeatS * 1_000;
-    if (silentMs > nodeTimeoutMs) custody.hands.doubtAll();
   }
 
   #consumeUp(): void {
@@ -107,6 +110,7 @@ export class Connections {
         this.#setBlocked(undefined);
         this.#tell("lost", error);
       },
+      notYet: (error) => this.#parts().logger.warn(error.message),
       blocked: (reason) => this.#setBlocked(reason),
       unblocked: () => {
         this.#setBlocked(undefined);

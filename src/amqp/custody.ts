@@ -17,6 +17,8 @@ export interface CustodyParts {
   readonly clock: Clock;
   readonly node: string;
   readonly peers: Peers;
+  /** The others can be heard, and hear us. */
+  readonly canAsk: () => boolean;
   /** To all nodes, or to one. */
   readonly say: (kind: string, body: unknown, to?: string) => void;
 }
@@ -40,6 +42,7 @@ export class Custody implements AdoptionOut<Handed> {
   readonly #adoption: Adoption<Handed>;
   readonly #confirmations = new Set<Confirmation>();
   #stopLook: (() => void) | undefined;
+  #closed = false;
 
   constructor(parts: CustodyParts) {
     this.#parts = parts;
@@ -70,7 +73,7 @@ export class Custody implements AdoptionOut<Handed> {
   /** It is the broker's again: this node answers for it no more. */
   gaveBack(handed: Handed): void {
     this.hands.remove(handed);
-    this.#adoption.left(handed.envelope.id, this.#now, this);
+    this.#adoption.gaveBack(handed.envelope, this.#now, this);
   }
 
   /** A channel is gone; what it brought and somebody has stays in hand. */
@@ -104,9 +107,19 @@ export class Custody implements AdoptionOut<Handed> {
     } else if (kind === "ended") this.#adoption.toldEnded(copies, this.#now, this);
   }
 
-  /** Asks whether another node has started or ended what we were cut off from; a silence of 5 s means no. */
-  stillOurs(handed: Handed): Promise<boolean> {
-    handed.doubtful = false;
+  /**
+   * Asks whether another node has started or ended what we were cut off from, as soon as anybody can be asked; a silence
+   * of 5 s means no.
+   */
+  async stillOurs(handed: Handed): Promise<boolean> {
+    while (!this.#parts.canAsk() && !this.#closed)
+      await new Promise<void>((resolve) => this.#parts.clock.timer(LOOK_MS, resolve));
+    handed.doubted = false;
+    if (this.#closed || handed.attached) return true; // it came again meanwhile, to us
+    return this.#confirmed(handed);
+  }
+
+  #confirmed(handed: Handed): Promise<boolean> {
     return new Promise((resolve) => {
       const confirmation: Confirmation = {
         handed,
@@ -147,7 +160,7 @@ export class Custody implements AdoptionOut<Handed> {
     mine.reader = reader;
     mine.source = source;
     mine.tag = tag;
-    mine.doubtful = false; // it is ours again: nobody else can have it
+    mine.doubted = false; // it is ours again: nobody else can have it
   }
 
   hold(handed: Handed, held: boolean): void {
@@ -186,6 +199,7 @@ export class Custody implements AdoptionOut<Handed> {
   }
 
   close(): void {
+    this.#closed = true;
     this.#stopLook?.();
     for (const confirmation of this.#confirmations) confirmation.answer(true);
   }

@@ -18,8 +18,8 @@ export class Handed implements Delivery, InHand {
   readonly suspect = undefined;
   /** Set when it is handed out. */
   subscription: LaneSubscription = NOBODY;
-  /** The node was cut off for longer than others wait for it while this was here. */
-  doubtful = false;
+  /** The node was cut off for longer than others wait for it while this was here, and is back. */
+  doubted = false;
 
   constructor(
     readonly envelope: Envelope,
@@ -29,6 +29,11 @@ export class Handed implements Delivery, InHand {
     public source: QueueChannel | undefined,
     public tag: number,
   ) {}
+
+  /** Another node may have started it meanwhile. */
+  get doubtful(): boolean {
+    return this.doubted || (this.source === undefined && this.reader.isCutOff);
+  }
 
   get copy(): Envelope {
     return this.envelope;
@@ -75,6 +80,6 @@ export class Hands {
 
   /** The node was cut off for too long: whoever has something must ask before it tells the outcome. */
   doubtAll(): void {
-    for (const handed of this.#byId.values()) if (!handed.attached) handed.doubtful = true;
+    for (const handed of this.#byId.values()) if (!handed.attached) handed.doubted = true;
   }
 }

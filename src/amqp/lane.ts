@@ -121,6 +121,13 @@ export class Lane {
     if (this.#buffer.length > 0) this.#mark();
   }
 
+  /** Takes one out; false when it is not here any more. */
+  remove(handed: Handed): boolean {
+    const at = this.#buffer.indexOf(handed);
+    if (at >= 0) this.#buffer.splice(at, 1);
+    return at >= 0;
+  }
+
   /** All that waits here, for whoever takes it away. */
   takeAll(): Handed[] {
     return this.#buffer.splice(0);

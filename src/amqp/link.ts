@@ -17,6 +17,8 @@ export interface LinkListener {
   up(): void;
   /** It is gone, with all its channels. */
   down(error: Error): void;
+  /** It could not be made again; the next try follows. */
+  notYet(error: Error): void;
   blocked(reason: string): void;
   unblocked(): void;
 }
@@ -42,6 +44,7 @@ export class Link {
   readonly #parts: LinkParts;
   #model: ChannelModel | undefined;
   #tries = 0;
+  #lastFailure = "";
   #closed = false;
   #stopTimer: () => void = () => {};
 
@@ -118,6 +121,7 @@ export class Link {
   #adopt(model: ChannelModel): void {
     this.#model = model;
     this.#tries = 0;
+    this.#lastFailure = "";
     this.generation += 1;
     this.blockedBy = undefined;
     this.#parts.addresses.worked(socketOf(model)?.remoteAddress);
@@ -162,8 +166,15 @@ export class Link {
   #again(): void {
     this.#connect().then(
       (model) => (this.#closed ? void this.#discard(model) : this.#adopt(model)),
-      () => this.#tryLater(), // told when it was lost; the next try says no more
+      (error: Error) => this.#failedAgain(error),
     );
+  }
+
+  /** The same reason is told once: a broker that is away for hours would fill the log. */
+  #failedAgain(error: Error): void {
+    if (error.message !== this.#lastFailure) this.#parts.listener.notYet(error);
+    this.#lastFailure = error.message;
+    this.#tryLater();
   }
 
   async #discard(model: ChannelModel): Promise<void> {

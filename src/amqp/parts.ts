@@ -79,7 +79,7 @@ export function partsOf(options: RabbitBrokerOptions): Parts {
   });
   const cluster = clusterOf(own, late);
   const say: RabbitCluster["say"] = (kind, body, to) => cluster.say(kind, body, to);
-  const custody = new Custody({ clock, node, peers: cluster.peers, say });
+  const custody = new Custody({ clock, node, peers: cluster.peers, say, canAsk: () => cluster.isOpen });
   const count = countBy(scratch);
   const exists = async (name: string) => (await count(name)).ready !== undefined;
   const republish: VisitParts["republish"] = (queue, message) => outgoing.republish(queue, message);

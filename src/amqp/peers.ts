@@ -18,8 +18,8 @@ export interface Announcement {
 
 export interface Peer {
   readonly name: string;
-  /** Drawn anew by each process: a node that comes back under its old name is another one. */
-  readonly boot: string;
+  /** Drawn anew by each process. */
+  boot: string;
   silentMs: number;
   late: boolean;
   /** Of the announcement we have, and of the one it speaks of; they differ until it is told. */
@@ -97,7 +97,10 @@ export class Peers {
       }
       return known;
     }
-    if (known !== undefined) this.left(name, known.boot, out);
+    // its process is another one: it answers for itself, and has nothing of what the one before had in hand. Not gone
+    // and up again: of two processes that share a name by mistake each would free what the other has, at every beat.
+    if (known !== undefined)
+      return Object.assign(known, { boot, silentMs: 0, version: 0, announcement: undefined });
     const peer: Peer = { name, boot, silentMs: 0, late: false, version: 0, announcement: undefined };
     this.#peers.set(name, peer);
     out.peer(name, "up");

@@ -42,6 +42,7 @@ export class Publisher {
   #opening = false;
   /** A channel that the broker closed for what was sent on it, and not with its connection. */
   #faulted: ConfirmChannel | undefined;
+  #fault: Error | undefined;
   /** The socket's buffer is full: nothing is written until it has drained. */
   #choked = false;
   #outbox: Letter[] = [];
@@ -189,7 +190,8 @@ export class Publisher {
   #cutOff(letter: Letter, channel: ConfirmChannel): void {
     this.#dead(channel);
     if (channel === this.#faulted) letter.deaths += 1;
-    if (!letter.must) return letter.end({ kind: "unknown", error: this.#away() });
+    const error = channel === this.#faulted && this.#fault !== undefined ? this.#fault : this.#away();
+    if (!letter.must) return letter.end({ kind: "unknown", error });
     if (letter.deaths < MAX_DEATHS && !this.#closed) return this.#queue(letter);
     letter.end({
       kind: "unknown",
@@ -216,6 +218,7 @@ export class Publisher {
   #adopt(channel: ConfirmChannel): void {
     channel.on("error", (error) => {
       this.#faulted = channel;
+      this.#fault = channelError(error, this.#parts.broker, "a message");
       if (this.#parts.link.isUp)
         this.#parts.warn(channelError(error, this.#parts.broker, "a published message").message);
     });

@@ -21,6 +21,7 @@ export interface ReaderHome {
   readonly broker: string;
   readonly node: string;
   readonly classic: boolean;
+  readonly isCutOff: boolean;
   nameOf(queue: QueueRef): string;
   message(message: ConsumeMessage, from: QueueChannel, reader: QueueReader): void;
   /** A channel of this queue is gone: what it brought is void. */
@@ -75,6 +76,11 @@ export class QueueReader implements LaneOwner, ChannelOwner {
     this.#failures = 0;
     this.#waiting = false;
     void this.#reconcile();
+  }
+
+  /** The node has heard nobody for longer than others wait for it. */
+  get isCutOff(): boolean {
+    return this.#home.isCutOff;
   }
 
   /** Resolves when the broker has answered to all that is under way. */
@@ -207,7 +213,9 @@ export class QueueReader implements LaneOwner, ChannelOwner {
 
   #tag(): string {
     this.#consumers += 1;
-    return `${this.#home.node}/${this.name}/${this.#consumers}`;
+    // at most 255 bytes (AMQP's short string): a node's name may be longer than what else is in it
+    const { node } = this.#home;
+    return `${Buffer.from(node).subarray(0, 64).toString("latin1")}/${this.name}/${this.#consumers}`;
   }
 
   #lowerLater(): void {
@@ -287,7 +295,7 @@ export class QueueReader implements LaneOwner, ChannelOwner {
     // a channel that was closed for it has told it already
     if (this.#channel !== undefined)
       this.#home.warn(channelError(error, this.#home.broker, `queue ${this.name}`).message);
-    if (hasCode(error, 404)) this.#restore();
+    if (hasCode(error, 404) && !isOutOfReach(error)) this.#restore();
     this.#later();
   }
 
@@ -307,4 +315,9 @@ export class QueueReader implements LaneOwner, ChannelOwner {
       void this.#reconcile();
     });
   }
+}
+
+/** The queue is there, and its node in the broker's cluster is not: declaring it again would not bring it back. */
+function isOutOfReach(error: unknown): boolean {
+  return /down or inaccessible/.test((error as Error).message);
 }

@@ -45,6 +45,9 @@ export class Readers implements ReaderHome {
   get node() {
     return this.#parts.node;
   }
+  get isCutOff() {
+    return this.#parts.connections.isCutOff;
+  }
   get classic() {
     return this.#parts.settings.queueType === "classic";
   }
@@ -91,7 +94,10 @@ export class Readers implements ReaderHome {
     const { deliveryTag, redelivered } = message.fields;
     const decoded = decodeEnvelope(message.content);
     const problem = decoded.ok ? misplaced(decoded.envelope, reader.queue) : decoded.reason;
-    if (!decoded.ok || problem !== undefined) return this.#bury(message, from, reader, problem ?? "");
+    if (!decoded.ok || problem !== undefined) {
+      const id = decoded.ok ? decoded.envelope.id : messageIdOf(message);
+      return this.#bury(message, id, from, reader, problem ?? "");
+    }
     const handed = new Handed(decoded.envelope, redelivered, reader, from, deliveryTag);
     this.#parts.custody.arrived(handed, cameThroughDeadLetter(message));
   }
@@ -181,6 +187,14 @@ export class Readers implements ReaderHome {
     }
   }
 
+  /** Takes out what this node holds and has not handed out: while its queue is paused here, say. */
+  takeBuffered(handed: Handed): boolean {
+    if (!handed.reader.lane.remove(handed)) return false;
+    handed.live = false;
+    this.#parts.custody.ended(handed);
+    return true;
+  }
+
   /** Why a job that is not due yet is refused: when its time comes nobody is left to tell. */
   async refusalOf(envelope: Envelope): Promise<Error | undefined> {
     const name = this.nameOf(envelope);
@@ -192,7 +206,7 @@ export class Readers implements ReaderHome {
     return undefined;
   }
 
-  #bury(message: ConsumeMessage, from: QueueChannel, reader: QueueReader, reason: string): void {
+  #bury(message: ConsumeMessage, id: string, from: QueueChannel, reader: QueueReader, reason: string): void {
     const record: BuriedRecord = {
       reason: "undecodable",
       buriedAt: this.clock.now(),
@@ -203,7 +217,7 @@ export class Readers implements ReaderHome {
       () => {
         from.settle(message.fields.deliveryTag);
         const { partition, queue } = reader.queue;
-        events()?.buried(partition, queue, messageIdOf(message), record);
+        events()?.buried(partition, queue, id, record);
       },
       (error: Error) => this.warn(`a message of ${reader.name} could not be buried: ${error.message}`),
     );

@@ -7,10 +7,15 @@
  */
 import { BrokerRefused, BrokerUnreachable, TopologyConflict } from "../broker/errors.ts";
 
+import { SpillwayError } from "../kernel/errors.ts";
+
 export type Severity = "message" | "channel" | "connection";
 
 interface AmqpError extends Error {
   readonly code?: number | string;
+  /** The method that the broker took offence at. */
+  readonly classId?: number;
+  readonly methodId?: number;
 }
 
 /** AMQP's soft errors close a channel; all else is the connection's. */
@@ -33,6 +38,9 @@ export function connectionError(thrown: unknown, broker: string): Error {
     return new BrokerRefused(broker, "its virtual host is down. Its log says why.");
   if (/vhost .* not found|NOT[_-]ALLOWED.*vhost|access to vhost/i.test(message))
     return new BrokerRefused(broker, vhostWords(message));
+  // all that amqplib tells of a broker that closes the connection instead of opening it
+  if (/Expected ConnectionOpenOk; got <ConnectionClose/.test(message))
+    return new BrokerRefused(broker, NOT_OPENED);
   if (/SASL mechanism/.test(message))
     return new BrokerRefused(broker, "it offers no login by password (PLAIN)");
   if (error?.code === "ETIMEDOUT" || /ETIMEDOUT|timed out/i.test(message))
@@ -46,6 +54,9 @@ export function connectionError(thrown: unknown, broker: string): Error {
 
 const LOGIN =
   "the login was not accepted. Check username and password; the user guest may log in from the broker's own machine only (loopback_users).";
+
+const NOT_OPENED =
+  "its virtual host does not exist, or the user may not use it, or a limit of connections is reached. Check virtualHost, create it (rabbitmqctl add_vhost), or grant it (rabbitmqctl set_permissions); the broker's log says which.";
 
 const LIMIT =
   "it allows no more connections of this user or virtual host. Close some, or raise the limit (rabbitmqctl set_user_limits, set_vhost_limits); each node has two.";
@@ -64,11 +75,19 @@ function unreachable(broker: string, why: string, error: AmqpError): BrokerUnrea
 
 /** Why a declaration, a consume or another call on a channel was refused. `what`: `queue P.Q`. */
 export function channelError(thrown: unknown, broker: string, what: string): Error {
+  if (thrown instanceof SpillwayError) return thrown;
   const error = thrown as AmqpError;
   const message = String(error?.message ?? thrown);
   if (error?.code === 406 && /inequivalent/.test(message))
-    return new TopologyConflict(what, difference(message), { cause: new Error(plain(message)) });
-  if (error?.code === 403) return new BrokerRefused(broker, permissionWords(message, what));
+    return new TopologyConflict(what.replace(/^queue /, ""), difference(message), {
+      cause: new Error(plain(message)),
+    });
+  if (error?.code === 403) return new BrokerRefused(broker, permissionWords(error, what));
+  if (error?.code === 404 && /down or inaccessible/.test(message))
+    return new BrokerRefused(
+      broker,
+      `${what} is out of reach: the node of the broker's cluster that has it is down`,
+    );
   if (error?.code === 404) return new BrokerRefused(broker, `${what} is not there`);
   if (error?.code === 405)
     return new BrokerRefused(broker, `${what} is in another connection's exclusive use`);
@@ -92,8 +111,20 @@ function unquoted(value: string): string {
   return text === "none" ? "not set" : text;
 }
 
-function permissionWords(message: string, what: string): string {
-  const needed = /(configure|write|read) access/i.exec(message)?.[1];
+/** RabbitMQ from 4.0 on names the permission; before, the method that was refused tells it (class and method ids). */
+const NEEDED: Readonly<Record<string, string>> = {
+  "40.10": "configure",
+  "40.20": "configure",
+  "40.30": "write",
+  "50.10": "configure",
+  "50.20": "write",
+  "50.40": "configure",
+  "60.20": "read",
+  "60.40": "write",
+};
+
+function permissionWords({ message, classId, methodId }: AmqpError, what: string): string {
+  const needed = /(configure|write|read) access/i.exec(message)?.[1] ?? NEEDED[`${classId}.${methodId}`];
   return `${what}: the user lacks the ${needed ?? "needed"} permission. Grant it (rabbitmqctl set_permissions; docs/rabbitmq.md has the patterns).`;
 }
 

@@ -6,6 +6,7 @@
  */
 import type { Channel } from "amqplib";
 import { BrokerUnreachable } from "../broker/errors.ts";
+import { SpillwayError } from "../kernel/errors.ts";
 import type { Clock } from "../kernel/types.ts";
 import type { Link } from "./link.ts";
 
@@ -44,6 +45,11 @@ export class Scratch {
     });
     try {
       return await Promise.race([what(channel), late]);
+    } catch (error) {
+      // what has no code of AMQP's was not refused: the channel ended under it, with its connection
+      if (error instanceof SpillwayError || typeof (error as { code?: unknown }).code === "number")
+        throw error;
+      throw new BrokerUnreachable(this.#broker, { cause: error });
     } finally {
       stop();
     }

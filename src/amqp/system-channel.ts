@@ -5,6 +5,7 @@
  * that cannot be sent or read is dropped, and whoever needs an answer asks again. Keys: `control` and `information` reach
  * all nodes, `node.NAME` one.
  */
+import { createHash } from "node:crypto";
 import type { Channel, ConsumeMessage } from "amqplib";
 import type { Clock } from "../kernel/types.ts";
 import type { Link } from "./link.ts";
@@ -81,7 +82,7 @@ export class SystemChannel {
     const { node, boot, names } = this.#parts;
     const bytes = Buffer.from(JSON.stringify([kind, node, boot, body]));
     if (bytes.length > MOST_BYTES) return false;
-    const key = typeof to === "string" ? to : `node.${to.node}`;
+    const key = typeof to === "string" ? to : nodeKey(to.node);
     try {
       channel.publish(names.system, key, bytes);
       return true;
@@ -107,7 +108,7 @@ export class SystemChannel {
     const channel = this.#watched(await consumeLink.channel(), () => {
       this.#receive = undefined;
     });
-    for (const keys of [["control", `node.${node}`], ["information"]]) {
+    for (const keys of [["control", nodeKey(node)], ["information"]]) {
       const { queue } = await channel.assertQueue("", { exclusive: true, durable: false, autoDelete: true });
       for (const key of keys) await channel.bindQueue(queue, names.system, key);
       await channel.consume(queue, (message) => this.#heard(message, channel), { noAck: true });
@@ -148,6 +149,12 @@ export class SystemChannel {
       this.#parts.warn(`a message of kind "${told.kind}" from ${told.from}: ${(error as Error).message}`);
     }
   }
+}
+
+/** A routing key has at most 255 bytes; a longer name is known by its hash. */
+function nodeKey(node: string): string {
+  if (Buffer.byteLength(node) <= 200) return `node.${node}`;
+  return `node.#${createHash("sha256").update(node).digest("base64url")}`;
 }
 
 /** Total: anybody may publish to an exchange. */

@@ -72,6 +72,16 @@ export const DATA = {
   value: "DIR",
   help: "the folder of the embedded broker (./spillway)",
 } as const;
+export const BROKER = {
+  type: "string",
+  value: "URL",
+  help: "a RabbitMQ instead of a folder: amqp://USER:PASSWORD@HOST:PORT/VIRTUAL-HOST",
+} as const;
+export const PREFIX = {
+  type: "string",
+  value: "NAME",
+  help: "with --broker: begins the names of its queues there, as the option prefix does",
+} as const;
 export const JSON_OPTION = {
   type: "boolean",
   help: "JSON instead of text, errors too: { error: { code, message } }",

@@ -3,7 +3,7 @@
  *
  * Owns the table. A command's code is loaded when it runs, so that help and mistakes answer without a runtime.
  */
-import { type Command, DATA, JSON_OPTION } from "./command.ts";
+import { BROKER, type Command, DATA, JSON_OPTION, PREFIX } from "./command.ts";
 
 const JOBS = {
   type: "string",
@@ -16,12 +16,14 @@ const start: Command = {
   name: "start",
   summary: "run a node until Ctrl-C",
   usage: "[options]",
-  about: `Runs a node with a durable embedded broker: takes jobs from the queues of its partition and runs them in
-threads. SIGINT and SIGTERM stop it in order: nothing new starts, running bodies get 15 seconds, the rest are handed
-back. What the options here do not say, a file of RuntimeOptions says (docs/options.md); options here win.`,
+  about: `Runs a node, on an embedded broker of its own or on a RabbitMQ that nodes share: takes jobs from the queues of
+its partition and runs them in threads. SIGINT and SIGTERM stop it in order: nothing new starts, running bodies get 15
+seconds, the rest are handed back. What the options here do not say, a file of RuntimeOptions says (docs/options.md); options here win.`,
   positionals: 0,
   options: {
     data: DATA,
+    broker: BROKER,
+    prefix: PREFIX,
     jobs: JOBS,
     partition: { type: "string", value: "P", help: "the partition to run (default)" },
     queue: {
@@ -52,6 +54,8 @@ Without, a job of that name is enqueued unchecked and without keys, which is eno
     id: { type: "string", value: "ID", help: "its id (a new one)" },
     delay: { type: "string", value: "D", help: 'milliseconds, or "30 seconds"' },
     data: DATA,
+    broker: BROKER,
+    prefix: PREFIX,
     jobs: JOBS,
     declare: { type: "boolean", help: "make the partition and queue if they are not there" },
     wait: {
@@ -68,9 +72,26 @@ const ps: Command = {
   summary: "show partitions, queues and their jobs",
   usage: "[options]",
   about: `Shows each queue with the jobs that are ready, scheduled and buried, and why those lie buried. Opens the folder
-for a moment without running anything; one process at a time may have it open.`,
+for a moment without running anything; one process at a time may have it open. On RabbitMQ it shows the queues that a live
+node knows, and those that are named here.`,
   positionals: 0,
-  options: { data: DATA, json: JSON_OPTION },
+  options: {
+    data: DATA,
+    broker: BROKER,
+    prefix: PREFIX,
+    partition: {
+      type: "string",
+      value: "P",
+      help: "with --broker: the partition of the queues named (default)",
+    },
+    queue: {
+      type: "string",
+      multiple: true,
+      value: "Q",
+      help: "with --broker: a queue to show, whether a node knows it or not; several times",
+    },
+    json: JSON_OPTION,
+  },
   run: async (call) => (await import("./ps.ts")).ps(call),
 };
 

@@ -3,12 +3,12 @@
  *
  * Owns the choice of a definition: one of the modules given, or an ad-hoc one of that name, so that a producer needs
  * no code. Holds the folder for a moment, with no thread started, unless it is to wait: then this process runs the
- * job's queue until the job has ended, since no other process may have the folder meanwhile.
+ * job's queue until the job has ended, since no other process may have the folder meanwhile. On RabbitMQ another node may
+ * be faster; the result comes here from there.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
-import { embedded } from "../embedded/index.ts";
 import { defineJob, type JobDefinition } from "../jobs/definition.ts";
 import { type Duration, parseDuration } from "../jobs/duration.ts";
 import { InvalidArgs, UnknownJob } from "../jobs/errors.ts";
@@ -16,15 +16,16 @@ import { suggest } from "../jobs/suggest.ts";
 import type { EnqueueOptions } from "../runtime/enqueue.ts";
 import { loadJobs } from "../runtime/load-jobs.ts";
 import { Runtime } from "../runtime/runtime.ts";
-import { type CommandCall, DEFAULT_DATA } from "./command.ts";
+import type { CommandCall } from "./command.ts";
 import { StoreMissing, UsageError } from "./errors.ts";
 import { commandLog } from "./log.ts";
+import { type Place, place } from "./place.ts";
 
 interface Order {
   readonly definition: JobDefinition;
   readonly args: unknown;
   readonly options: EnqueueOptions;
-  readonly data: string;
+  readonly place: Place;
   /** The modules to run here; none = do not wait. */
   readonly run: readonly string[];
   readonly declare: boolean;
@@ -32,11 +33,13 @@ interface Order {
 
 export async function enqueue(call: CommandCall): Promise<number> {
   const order = await read(call);
-  if (!order.declare && !existsSync(join(order.data, "jobs.db"))) throw new StoreMissing(order.data);
+  const { data, broker } = order.place;
+  if (data !== undefined && !order.declare && !existsSync(join(data, "jobs.db")))
+    throw new StoreMissing(data);
   const wait = order.run.length > 0;
   const log = commandLog(call.terminal);
   const runtime = await Runtime.start({
-    broker: embedded({ path: order.data }),
+    broker,
     logger: log,
     ...(wait ? { jobs: order.run, threads: 1, spares: 0 } : {}),
   });
@@ -78,7 +81,7 @@ async function read(call: CommandCall): Promise<Order> {
     definition: await definitionOf(job, jobs),
     args: await argsOf(job, given),
     options: optionsOf(call),
-    data: call.text("data") ?? DEFAULT_DATA,
+    place: place(call),
     run: call.flag("wait") ? jobs : [],
     declare: call.flag("declare") || call.flag("wait"),
   };
@@ -118,6 +121,7 @@ function optionsOf(call: CommandCall): EnqueueOptions {
     ...(queue === undefined ? {} : { queue }),
     ...(id === undefined ? {} : { id }),
     ...(delay === undefined ? {} : { delay }),
+    ...(call.flag("wait") ? { result: true } : {}),
   };
 }
 

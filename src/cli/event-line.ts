@@ -54,6 +54,9 @@ function styleOf(event: SpillwayEvent): Style | undefined {
     case "job.killed":
     case "partition.waiting":
     case "concurrency.unreachable":
+    case "node.late":
+    case "node.differs":
+    case "broker.blocked":
       return "yellow";
     case "job.buried":
     case "job.wedged":
@@ -107,6 +110,17 @@ function nodeDetails(event: SpillwayEvent): string {
       return `${event.callback}: ${event.error.message}`;
     case "broker.lost":
       return event.error.message;
+    case "broker.connected":
+    case "broker.unblocked":
+      return event.broker;
+    case "broker.blocked":
+      return `${event.broker}: ${event.reason}`;
+    case "node.up":
+    case "node.late":
+    case "node.gone":
+      return event.name;
+    case "node.differs":
+      return `${event.name}: ${event.difference}`;
     case "actor.exited":
       return `${event.actor}${event.reason.kind === "crash" ? `: ${event.reason.error.message}` : ""}`;
     default:

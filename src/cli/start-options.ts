@@ -6,21 +6,21 @@
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { embedded } from "../embedded/index.ts";
 import { InvalidOptions } from "../runtime/errors.ts";
 import type { QueueOptions, RuntimeOptions } from "../runtime/options.ts";
-import { type CommandCall, DEFAULT_DATA } from "./command.ts";
+import type { CommandCall } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { place, placeGiven } from "./place.ts";
 
 /** @throws UsageError, InvalidOptions (a config file that cannot be loaded). */
 export async function startOptions(call: CommandCall): Promise<RuntimeOptions> {
+  const given = placeGiven(call);
   const config = await fromFile(call.text("config"));
   const threads = whole(call, "threads", call.text("threads"));
   const jobs = call.list("jobs");
-  const data = call.text("data") ?? (config.broker === undefined ? DEFAULT_DATA : undefined);
   return {
     ...config,
-    ...(data === undefined ? {} : { broker: embedded({ path: data }) }),
+    broker: given?.broker ?? config.broker ?? place(call).broker,
     ...(jobs.length === 0 ? {} : { jobs }),
     ...(threads === undefined ? {} : { threads }),
     ...partitions(call, config),

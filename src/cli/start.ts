@@ -12,6 +12,7 @@ import { Runtime, type Stopped } from "../runtime/runtime.ts";
 import type { CommandCall } from "./command.ts";
 import { eventLine } from "./event-line.ts";
 import { commandLog } from "./log.ts";
+import { placeGiven } from "./place.ts";
 import { startOptions } from "./start-options.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -36,7 +37,7 @@ export async function start(call: CommandCall): Promise<number> {
     const runtime = await Runtime.start({ logger: log, ...options });
     log.begin();
     watch(runtime, terminal, call.flag("quiet"));
-    await announce(runtime, options, terminal);
+    await announce(runtime, options, call);
     const signal = await Promise.race([signals.first, runtime.ended.then(() => undefined)]);
     const stopped = await runtime.stop();
     return await farewell(runtime.name, signal, stopped, terminal);
@@ -88,7 +89,8 @@ function watch(runtime: Runtime, terminal: Terminal, quiet: boolean): void {
 }
 
 /** What happened before anybody could listen: which partitions run, and which wait. */
-async function announce(runtime: Runtime, options: RuntimeOptions, terminal: Terminal): Promise<void> {
+async function announce(runtime: Runtime, options: RuntimeOptions, call: CommandCall): Promise<void> {
+  const { terminal } = call;
   const waiting = await runtime.node.waitingPartitions();
   const broker = options.broker?.kind ?? "embedded";
   const partitions = options.partitions ?? {};
@@ -101,7 +103,9 @@ async function announce(runtime: Runtime, options: RuntimeOptions, terminal: Ter
     partitions,
     waiting: Object.keys(waiting),
   });
-  terminal.line(`node ${runtime.name} (process ${process.pid}) runs on ${broker}; Ctrl-C stops it`);
+  terminal.line(
+    `node ${runtime.name} (process ${process.pid}) runs on ${placeGiven(call)?.text ?? broker}; Ctrl-C stops it`,
+  );
   for (const [partition, queues] of Object.entries(partitions)) {
     const state = partition in waiting ? "waiting" : "running";
     const list = Object.entries(queues).map(([queue, count]) => `${queue}=${count}`);

@@ -20,7 +20,7 @@ export function aligned(rows: readonly (readonly string[])[]): string[] {
 
 function column(rows: readonly (readonly string[])[], at: number) {
   const cells = rows.map((row) => row[at] ?? "");
-  const right = cells.length > 1 && cells.slice(1).every((cell) => /^[\d.,]+$/.test(cell));
+  const right = cells.length > 1 && cells.slice(1).every((cell) => /^(?:[\d.,]+|—)$/.test(cell));
   return { width: Math.max(...cells.map((cell) => cell.length)), right };
 }
 

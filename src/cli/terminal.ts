@@ -2,7 +2,8 @@
  * Where a command writes: lines of text, JSON lines, tables, errors.
  *
  * Owns the decision what a terminal gets (colour, aligned tables) and what a pipe gets (plain lines, tabs). A reader
- * that has gone away (`| head`) ends the output, never the command: a node goes on without its lines.
+ * that has gone away (`| head`) ends the output, never the command: a node goes on without its lines. An error that
+ * repeats an address is shown without who logs in there.
  */
 import { SpillwayError } from "../kernel/errors.ts";
 import { jsonText } from "./json.ts";
@@ -64,7 +65,7 @@ export class Terminal {
   /** `code: message` without a stack for an error of ours; a stack for a mistake in a program. */
   error(error: unknown): void {
     if (this.json) this.record({ error: { code: codeOf(error), message: messageOf(error) } });
-    else for (const line of errorLines(error)) this.note(line);
+    else for (const line of errorLines(error)) this.note(withoutLogin(line));
   }
 }
 
@@ -80,9 +81,12 @@ function codeOf(error: unknown): string {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return withoutLogin(error instanceof Error ? error.message : String(error));
 }
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? String(error)) : `thrown: ${String(error)}`;
 }
+
+/** `amqp://user:password@host` typed where it does not belong is repeated by whoever complains about it. */
+const withoutLogin = (text: string) => text.replace(/\b(amqps?:\/\/)(?!user:password@)\S*@/gi, "$1…@");

@@ -74,11 +74,17 @@ const CALL_MS = 5_000;
 /** What this node answers to it: only what is in its own hands. */
 export function cancelCommand(
   kernel: KernelApi,
+  services: NodeServices,
 ): (args: unknown) => Promise<"running" | "queued" | undefined> {
   return async (args) => {
     const { partition, id } = (args ?? {}) as { readonly partition?: unknown; readonly id?: unknown };
     if (typeof partition !== "string" || typeof id !== "string") return undefined;
-    return cancelHere(kernel, partition, id);
+    const here = await cancelHere(kernel, partition, id);
+    if (here !== undefined) return here;
+    const { found, envelope } = await services.broker.cancelQueued(partition, id);
+    if (found !== "available") return undefined;
+    if (envelope !== undefined) tellCancelled(services, envelope, "queued");
+    return "queued";
   };
 }
 

@@ -85,9 +85,10 @@ export function makeNode(parts: NodeParts): Node {
     wedged: new Set(),
     phase: "starting",
   };
+  const said = new SaidLately();
   const commands = new Map<string, Command>();
   if (services.broker.kind === "rabbitmq") connectResults(services, commands);
-  const kernel = new Kernel({ clock, exited: (notice) => exited(notice, services) });
+  const kernel = new Kernel({ clock, exited: (notice) => exited(notice, services, said) });
   return { kernel, services, commands, wanted: new Map() };
 }
 
@@ -110,10 +111,28 @@ function brokerContext(options: CheckedOptions, clock: Clock): BrokerContext {
 /** Before admission has started nobody can ask it. */
 const NOBODY: Ref<AdmissionMessage> = { name: "admission", pid: 0, cast: () => false };
 
-function exited(notice: ExitNotice, services: NodeServices): void {
+function exited(notice: ExitNotice, services: NodeServices, said: SaidLately): void {
   services.events.emit("actor.exited", { actor: notice.actor, reason: notice.reason });
-  if (notice.reason.kind === "crash" && services.phase !== "starting")
-    services.logger.error(`${notice.actor} crashed`, notice.reason.error);
+  const { reason, actor } = notice;
+  if (reason.kind !== "crash" || services.phase === "starting") return;
+  // a partition that cannot start is tried every second: the same words are not written each time
+  if (!said.isNew(`${actor}: ${reason.error.message}`, services.clock.now())) return;
+  services.logger.error(`${actor} crashed`, reason.error);
+}
+
+const SAME_MS = 60_000;
+const MOST_SAID = 1_000;
+
+/** What was written to the log within the last minute. */
+class SaidLately {
+  readonly #at = new Map<string, number>();
+
+  isNew(text: string, now: number): boolean {
+    if (now - (this.#at.get(text) ?? Number.NEGATIVE_INFINITY) < SAME_MS) return false;
+    if (this.#at.size >= MOST_SAID) this.#at.clear();
+    this.#at.set(text, now);
+    return true;
+  }
 }
 
 /** Starts the tree; rejects with what kept its first child from starting, with nothing left running. */

@@ -90,11 +90,14 @@ export class Queues {
    * what is buried. Resolves with the count. On RabbitMQ what waits in retry and delay queues is not reached.
    */
   async purge(partition: string, queue: string): Promise<number> {
-    const { broker, node } = this.#node.services;
+    const { broker, node, logger } = this.#node.services;
     await known(this.#node, partition, queue);
     const answers = await broker.cluster.call(PURGE, { partition, queue }, PURGE_MS);
     const failed = answers.find((answer) => !answer.ok && answer.node === node);
     if (failed?.ok === false) throw failed.error;
+    const silent = answers.filter((answer) => !answer.ok).map((answer) => answer.node);
+    if (silent.length > 0)
+      logger.warn(`purge of ${partition}.${queue}: what ${silent.join(", ")} may hold is not in the count`);
     return answers.reduce((sum, answer) => sum + (answer.ok ? Number(answer.value) : 0), 0);
   }
 

@@ -97,7 +97,7 @@ export class Runtime {
     this.buried = new BuriedJobs(node);
     this.node = new NodeInfo(node);
     this.info = new ClusterInfo(node, this.node);
-    node.commands.set(CANCEL, cancelCommand(kernel));
+    node.commands.set(CANCEL, cancelCommand(kernel, services));
     this.system = new System(node, () => this.#root !== undefined && kernel.isAlive(this.#root));
   }
 

@@ -9,8 +9,8 @@ import { AssertionError } from "node:assert";
 import { isDeepStrictEqual } from "node:util";
 import { UnknownPartition } from "../broker/errors.ts";
 import { memory } from "../embedded/index.ts";
-import type { BrokerQueue } from "../runtime/queues.ts";
 import type { RuntimeOptions } from "../runtime/options.ts";
+import type { BrokerQueue } from "../runtime/queues.ts";
 import { type Runtime, type RuntimeParts, startRuntime } from "../runtime/runtime.ts";
 
 /** `Runtime.start` on the memory broker; `parts` takes a `VirtualClock`. Every option may be given. */

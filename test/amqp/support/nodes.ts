@@ -28,7 +28,7 @@ export interface NodeOptions extends RuntimeOptions {
 
 export class TestNode {
   readonly events: SpillwayEvent[] = [];
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<(event: SpillwayEvent) => void>();
 
   constructor(
     readonly runtime: Runtime,
@@ -36,7 +36,7 @@ export class TestNode {
   ) {
     runtime.on("*", (event) => {
       this.events.push(event);
-      for (const look of [...this.#waiting]) look();
+      for (const look of [...this.#waiting]) look(event);
     });
   }
 
@@ -58,17 +58,17 @@ export class TestNode {
     type: T,
     fits: (event: SpillwayEvent<T>) => boolean = () => true,
   ): Promise<SpillwayEvent<T>> {
+    const wanted = (event: SpillwayEvent) =>
+      event.type === type && fits(event as unknown as SpillwayEvent<T>);
+    const found = this.events.slice(from).find(wanted);
+    if (found !== undefined) return Promise.resolve(found as unknown as SpillwayEvent<T>);
     return new Promise((resolve) => {
-      const look = () => {
-        const found = this.events
-          .slice(from)
-          .find((event) => event.type === type && fits(event as unknown as SpillwayEvent<T>));
-        if (found === undefined) return;
+      const look = (event: SpillwayEvent) => {
+        if (!wanted(event)) return;
         this.#waiting.delete(look);
-        resolve(found as unknown as SpillwayEvent<T>);
+        resolve(event as unknown as SpillwayEvent<T>);
       };
       this.#waiting.add(look);
-      look();
     });
   }
 
