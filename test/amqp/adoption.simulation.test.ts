@@ -346,7 +346,6 @@ class SimNode {
     const say = (kind: string, body: unknown, to?: string) => this.#send(to ?? "control", kind, body);
     const canAsk = () => this.#isOpen;
     this.custody = new Custody({
-      canAsk: () => true,
       clock,
       node: name,
       peers: this.peers,
