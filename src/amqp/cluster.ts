@@ -6,7 +6,6 @@
  * connection is away hears nobody, and judges nobody.
  */
 import type { Cluster, NodeAnswer } from "../broker/contract.ts";
-import { UnsupportedByBroker } from "../broker/errors.ts";
 import type { Clock } from "../kernel/types.ts";
 import { type CallBody, Calls } from "./calls.ts";
 import { TOPOLOGY_VERSION } from "./names.ts";
@@ -249,11 +248,6 @@ export class RabbitCluster implements Cluster, PeersOut {
     if (this.#said.size >= 1_000) this.#said.clear();
     this.#said.add(key);
     this.#parts.listener.mixed(name, difference);
-  }
-
-  /** For what stands on the coordinator. */
-  unsupported(feature: string): UnsupportedByBroker {
-    return new UnsupportedByBroker(this.#parts.broker, feature);
   }
 }
 

@@ -11,7 +11,7 @@ import { BrokerBlocked, BrokerRefused, BrokerUnreachable } from "../broker/error
 import type { Clock } from "../kernel/types.ts";
 import { CONFIRMED, type Letter, RETURNED } from "./letter.ts";
 import type { Link } from "./link.ts";
-import { channelError } from "./refusal.ts";
+import { channelError, severityOf } from "./refusal.ts";
 
 /** Written and not confirmed. */
 const WINDOW = 1_024;
@@ -168,7 +168,7 @@ export class Publisher {
   #confirmed(letter: Letter, error: unknown, channel: ConfirmChannel): void {
     this.#taken(letter);
     if (error === null || error === undefined) letter.end(letter.returned ? RETURNED : CONFIRMED);
-    else if ((error as Error).message === "message nacked") this.#nacked(letter);
+    else if (severityOf(error) === "message") this.#nacked(letter);
     else this.#cutOff(letter, channel);
     if (this.#head < this.#outbox.length) this.#pump();
   }

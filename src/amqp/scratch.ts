@@ -9,6 +9,7 @@ import { BrokerUnreachable } from "../broker/errors.ts";
 import { SpillwayError } from "../kernel/errors.ts";
 import type { Clock } from "../kernel/types.ts";
 import type { Link } from "./link.ts";
+import { severityOf } from "./refusal.ts";
 
 /** A broker that is only just starting may leave a call without an answer. */
 const ANSWER_MS = 20_000;

@@ -13,7 +13,7 @@ import { patternOf, rungsOf, topRung } from "./delay.ts";
 import type { Names } from "./names.ts";
 import { TOPOLOGY_VERSION } from "./names.ts";
 import type { QueueType } from "./options.ts";
-import { channelError, hasCode } from "./refusal.ts";
+import { channelError, hasCode, severityOf } from "./refusal.ts";
 import type { Scratch } from "./scratch.ts";
 
 export interface TopologyParts {
@@ -179,9 +179,7 @@ export class Topology {
       },
       (error: unknown) => {
         if (this.#declared.get(key) === made) this.#declared.delete(key);
-        throw "code" in (error as object) && typeof (error as { code: unknown }).code === "number"
-          ? channelError(error, this.#parts.broker, what)
-          : error;
+        throw severityOf(error) === "channel" ? channelError(error, this.#parts.broker, what) : error;
       },
     );
     this.#declared.set(key, made);

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { type EventType, eventTypes } from "../../src/actors/events.ts";
+import { rabbitOptionNames } from "../../src/amqp/options.ts";
 import { commands } from "../../src/cli/commands.ts";
 import { SpillwayError } from "../../src/kernel/errors.ts";
 import { optionNames } from "../../src/runtime/options.ts";
@@ -166,6 +167,11 @@ test("every option of a runtime has a row in docs/options.md, and every row an o
 test("the options that are checked are the options that are typed", () => {
   const typed = [...members("src/runtime/options.ts", "RuntimeOptions").keys()];
   expect(typed.sort()).toEqual([...optionNames].sort());
+});
+
+test("options of rabbitmq have a row each, in their order, and are the ones that are typed", () => {
+  expect(firstCells("docs/options.md", "Of `rabbitmq`")).toEqual(rabbitOptionNames);
+  expect([...members("src/amqp/options.ts", "RabbitOptions").keys()]).toEqual(rabbitOptionNames);
 });
 
 test("options of enqueue and of execute have a row each, in their order", () => {
