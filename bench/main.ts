@@ -8,6 +8,7 @@ import { embeddedSuite } from "./embedded.ts";
 import { kernelSuite } from "./kernel.ts";
 import { memorySuite } from "./memory.ts";
 import { loadSuggest } from "./package.ts";
+import { rabbitmqSuite } from "./rabbitmq.ts";
 import { run, type Suite } from "./run.ts";
 import { readSettings, USAGE, Usage } from "./settings.ts";
 
@@ -15,6 +16,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   kernel: kernelSuite,
   memory: memorySuite,
   embedded: embeddedSuite,
+  rabbitmq: rabbitmqSuite,
 };
 
 const lines = {

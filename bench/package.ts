@@ -9,6 +9,7 @@ import type { AnyJobDefinition } from "../src/jobs/definition.ts";
 type Package = typeof import("../src/index.ts");
 type KernelModule = typeof import("../src/kernel/index.ts");
 type PiscinaModule = typeof import("piscina");
+type AmqplibModule = typeof import("amqplib");
 type Suggest = typeof import("../src/jobs/suggest.ts");
 
 /**
@@ -27,6 +28,7 @@ export const loadKernel = () => inDist("kernel/index.js") as Promise<KernelModul
 export const loadSuggest = () => inDist("jobs/suggest.js") as Promise<Suggest>;
 
 export const loadPiscina = () => load("piscina") as Promise<PiscinaModule>;
+export const loadAmqplib = () => load("amqplib") as Promise<AmqplibModule>;
 
 /** A job of this folder, with the file that threads load for it. */
 export async function loadJob<D extends AnyJobDefinition>(

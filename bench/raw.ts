@@ -15,8 +15,10 @@ import { type Bench, callers, type Sample, timed } from "./runner.ts";
 /** Both sides of every row. */
 export const THREADS = 2;
 
-const shared = new SharedArrayBuffer(8);
+// Two counts of runs, then two moments of the last start (`jobs/stamped.mjs`).
+const shared = new SharedArrayBuffer(24);
 const cells = new Int32Array(shared);
+const starts = new BigInt64Array(shared, 8);
 // Threads get it at their start; there is no other way into a thread that is not ours.
 setEnvironmentData("spillway-bench", shared);
 
@@ -25,6 +27,11 @@ const RAW = 1;
 
 /** Runs so far of our bodies. */
 export const runsOfOurs = (): number => Atomics.load(cells, OURS);
+export const runsOfRaw = (): number => Atomics.load(cells, RAW);
+
+/** When the last stamped body began, as `process.hrtime` tells it in all threads. */
+export const startOfOurs = (): bigint => Atomics.load(starts, OURS);
+export const startOfRaw = (): bigint => Atomics.load(starts, RAW);
 
 /** A run that stands still for so long has lost a job; the checks then say so. */
 const STUCK_MS = 30_000;
@@ -50,16 +57,16 @@ export class RawPool {
     this.#bench = bench;
   }
 
-  static async start(bench: Bench): Promise<RawPool> {
+  static async start(bench: Bench, worker = "noop"): Promise<RawPool> {
     const { Piscina } = await loadPiscina();
-    const filename = fileURLToPath(new URL("./raw/noop.cjs", import.meta.url));
+    const filename = fileURLToPath(new URL(`./raw/${worker}.cjs`, import.meta.url));
     return new RawPool(new Piscina({ filename, minThreads: THREADS, maxThreads: THREADS }), bench);
   }
 
   /** `run` per job, with so many in flight. */
   async run(jobs: number, inFlight: number): Promise<Sample> {
     const pool = this.#pool;
-    const before = Atomics.load(cells, RAW);
+    const before = runsOfRaw();
     const measured = await timed(
       jobs,
       () =>
@@ -68,8 +75,13 @@ export class RawPool {
         }),
       mainThreadUs,
     );
-    this.#bench.check("runs of raw Piscina", jobs, Atomics.load(cells, RAW) - before);
+    this.#bench.check("runs of raw Piscina", jobs, runsOfRaw() - before);
     return { ...measured, checked: jobs };
+  }
+
+  /** One of them. */
+  once(): Promise<void> {
+    return this.#pool.run(undefined);
   }
 
   close(): Promise<void> {

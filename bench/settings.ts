@@ -8,6 +8,8 @@ import { parseArgs } from "node:util";
 
 export interface Settings {
   readonly suites: readonly string[];
+  /** The suites were asked for by name: none of them may be left out. */
+  readonly named: boolean;
   /** Pairs of runs, ours and the baseline's in turn. */
   readonly rounds: number;
   readonly quick: boolean;
@@ -68,6 +70,7 @@ export function readSettings(
   const scale = (quick ? 0.2 : 1) * scaleOfEnvironment();
   return {
     suites: positionals.length === 0 ? known : known.filter((name) => positionals.includes(name)),
+    named: positionals.length > 0,
     rounds: rounds(values.rounds, quick),
     quick,
     json: text("json", values.json),

@@ -1,8 +1,8 @@
 /**
  * The demo's own book-keeping, apart from the broker's: who was confirmed, who has ended, what was refused.
  *
- * Files that are only appended to, in the demo's folder: `plan.json` (the files of this run), `confirmed.log` (an id
- * a line, written after its enqueue resolved), `results.jsonl` and `turns.log` (written by the bodies). An end is
+ * Files that are only appended to, in the demo's folder: `plan.json` (files and broker of this run), `confirmed.log`
+ * (an id a line, written after its enqueue resolved), `results.jsonl` and `turns.log` (written by the bodies). An end is
  * known by the body's own line, or by lying buried: a kill between a job's end and any line of ours costs nothing.
  */
 import {
@@ -20,6 +20,8 @@ import { join } from "node:path";
 import { Usage } from "./options.mjs";
 
 const OURS = ["plan.json", "plan.json.tmp", "confirmed.log", "results.jsonl", "turns.log", "store"];
+const START = "= start";
+const END = "= end";
 
 export class Ledger {
   constructor(folder) {
@@ -27,6 +29,10 @@ export class Ledger {
     this.storePath = join(folder, "store");
     this.confirmed = new Set();
     this.refused = 0;
+    /** Begins the ids of this run where the broker may still hold those of another one. */
+    this.run = "";
+    /** The run before this one did not end in order. */
+    this.killed = false;
   }
 
   /** The plan of the run before, if there is one; what was confirmed then is known again. */
@@ -34,6 +40,8 @@ export class Ledger {
     const plan = this.#plan();
     if (plan === undefined) return undefined;
     refuseLive(plan.pid, this.folder);
+    this.run = plan.run ?? "";
+    this.killed = this.#lines("turns.log").findLast((line) => line.startsWith("=")) !== END;
     for (const line of this.#lines("confirmed.log")) {
       if (line.startsWith("refused ")) this.refused += 1;
       else this.confirmed.add(line);
@@ -56,11 +64,25 @@ export class Ledger {
   /** Written whole or not at all, before the first job. */
   open(plan) {
     const path = join(this.folder, "plan.json");
-    writeFileSync(`${path}.tmp`, JSON.stringify({ ...plan, pid: process.pid }));
+    writeFileSync(`${path}.tmp`, JSON.stringify({ ...plan, run: this.run, pid: process.pid }));
     renameSync(`${path}.tmp`, path);
     this.log = openSync(join(this.folder, "confirmed.log"), "a");
     // A turn that a kill cut off is over: what comes behind this line is another process.
-    writeFileSync(join(this.folder, "turns.log"), "= start\n", { flag: "a" });
+    this.#mark(START);
+  }
+
+  /** This process has ended in order: nothing of it is under way any more. */
+  close() {
+    this.#mark(END);
+  }
+
+  #mark(line) {
+    writeFileSync(join(this.folder, "turns.log"), `${line}\n`, { flag: "a" });
+  }
+
+  /** Whether a job is one of this run. */
+  owns(id) {
+    return id.startsWith(this.run);
   }
 
   confirm(ids) {
@@ -80,6 +102,7 @@ export class Ledger {
     let repeated = 0;
     for (const line of this.#lines("results.jsonl")) {
       const result = JSON.parse(line);
+      if (!this.owns(result.id)) continue;
       if (byId.has(result.id)) repeated += 1;
       byId.set(result.id, result);
     }

@@ -32,8 +32,20 @@ export function noteOf(screen, event) {
         ? killReport(screen, event.job, { report: event.report }, "now")
         : undefined;
     case "broker.lost":
-      return line(screen, "red", "lost", "broker", event.error.message);
+      return line(screen, "red", "lost", "broker", lostText(event.error));
+    case "broker.connected":
+      return line(screen, "green", "back", "broker", "it is there again; what was under way goes on");
+    case "broker.blocked":
+      return line(screen, "yellow", "blocked", "broker", `it takes no jobs (${event.reason})`);
+    case "broker.unblocked":
+      return line(screen, "green", "open", "broker", "it takes jobs again");
   }
+}
+
+/** One that is tried again says why in a few words; one that is not, what to do. */
+function lostText(error) {
+  if (error.code !== "BrokerUnreachable") return error.message;
+  return `${error.cause?.message ?? "it does not answer"}; it is tried again, what runs goes on`;
 }
 
 function line(screen, colour, word, job, text) {

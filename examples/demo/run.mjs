@@ -2,44 +2,59 @@
  * One run: starts the runtime, enqueues what is not yet confirmed, waits until everything has ended.
  *
  * Owns the runtime. `stop` may come at any moment (Ctrl-C); the run then ends as interrupted, with the runtime stopped
- * in order. After `kill -9` the ledger and the broker's store hold all that another run needs.
+ * in order. After `kill -9` the ledger and the broker hold all that another run needs. A broker that goes away meanwhile
+ * is waited for.
  */
-import { DuplicateJob, embedded, memory, Runtime, RuntimeStopped } from "spillway";
+import { setTimeout as wait } from "node:timers/promises";
+import { DuplicateJob, Runtime, RuntimeStopped } from "spillway";
+import { brokerOf, emptied } from "./brokers.mjs";
 import { killReport, noteOf } from "./notes.mjs";
+import { Usage } from "./options.mjs";
 import { JOBS, PARTITION, planOf, twins } from "./plan.mjs";
 
 const GROUP = 250;
-const CONCURRENCY = 64;
 const LOOK_MS = 1_000;
-/** Reports wait until both of one key have been enqueued: so the second is always refused. */
-const CLOSED = { files: CONCURRENCY, beside: CONCURRENCY, reports: 0 };
-const OPEN = { ...CLOSED, reports: CONCURRENCY };
+/** Stored or not, nobody can tell, or surely not: enqueuing the same id again is right. */
+const AGAIN = new Set(["EnqueueOutcomeUnknown", "BrokerUnreachable", "BrokerBlocked"]);
+const NOTED = [
+  "job.failed",
+  "job.killed",
+  "broker.lost",
+  "broker.connected",
+  "broker.blocked",
+  "broker.unblocked",
+];
 
 export class Run {
   #stopping;
   #wake = () => undefined;
+  #away = false;
 
   constructor(options, ledger, screen) {
     this.options = options;
     this.ledger = ledger;
     this.screen = screen;
+    this.broker = brokerOf(options, ledger);
     this.ended = new Set();
     this.buried = [];
   }
 
   /** Resolves with whether it was interrupted. */
   async carryOut(files) {
-    const plan = planOf(files, this.ledger.folder);
-    this.total = plan.length + 1;
+    const plan = planOf(files, this.ledger, this.broker.keys);
+    this.total = plan.length + (this.broker.keys ? 1 : 0);
     const startedAt = performance.now();
     this.runtime = await Runtime.start({
-      broker: this.options.broker === "memory" ? memory() : embedded({ path: this.ledger.storePath }),
+      broker: this.broker.factory,
       jobs: JOBS,
-      partitions: { [PARTITION]: CLOSED },
+      partitions: { [PARTITION]: this.broker.closed },
       logger: this.#logger(),
     });
     try {
+      if (this.#stopping !== undefined) this.#stopping = this.runtime.stop();
+      if (this.broker.outlivesUs && this.ledger.confirmed.size === 0) await this.#makeWay();
       await this.#restore();
+      if (this.broker.outlivesUs) this.#sayWhatWaits();
       this.#listen();
       this.screen.begin(this.ended.size, this.total);
       await this.#enqueueAll(plan);
@@ -61,6 +76,27 @@ export class Run {
     this.#wake();
   }
 
+  /** At a fresh start the queues are emptied, unless somebody else is at work there. */
+  async #makeWay() {
+    const { runtime, screen } = this;
+    const others = (await runtime.info.nodes()).filter(({ node }) => node !== runtime.name);
+    if (others.length > 0)
+      throw new Usage(
+        `node ${others[0].node} is at work in these queues; stop it, or give another --prefix.`,
+      );
+    const { purged, dropped } = await emptied(runtime, Object.keys(this.broker.open));
+    if (purged + dropped > 0)
+      screen.print(`  The queues are empty now: ${purged} old jobs are gone, and ${dropped} buried ones.\n`);
+  }
+
+  /** What comes again is not started before it is known that no other node runs it; a new node knows that late. */
+  #sayWhatWaits() {
+    const { ledger, ended, broker } = this;
+    if (ledger.killed) this.quietFrom = performance.now() + broker.doubtMs;
+    if (ledger.killed || [...ledger.confirmed].some((id) => !ended.has(id)))
+      this.screen.print("  What the run before had in hand waits 10 s: another node might run it.\n");
+  }
+
   /** What ended in the run before this one, and had no time to be told. */
   async #restore() {
     for (const id of this.ledger.results().byId.keys()) this.ended.add(id);
@@ -73,29 +109,37 @@ export class Run {
     this.endedBefore = this.ended.size;
   }
 
-  #listBuried() {
-    return this.runtime.buried.list(PARTITION, "beside");
+  async #listBuried() {
+    const buried = await this.runtime.buried.list(PARTITION, "beside");
+    return buried.filter(({ id }) => this.ledger.owns(id));
   }
 
   #listen() {
-    const { runtime, screen } = this;
+    const { runtime, screen, ledger } = this;
     const end = ({ id }) => {
+      if (!ledger.owns(id)) return;
       this.ended.add(id);
       screen.progress(this.ended.size);
       if (this.ended.size === this.total) this.#wake();
     };
     runtime.on("job.completed", end).on("job.buried", end);
     runtime.on("job.buried", ({ id, attempt, error }) => this.buried.push({ id, attempt, error }));
-    for (const type of ["job.failed", "job.killed", "broker.lost"])
+    runtime.on("broker.lost", () => {
+      this.#away = true;
+    });
+    runtime.on("broker.connected", () => {
+      this.#away = false;
+    });
+    for (const type of NOTED)
       runtime.on(type, (event) => {
         const note = noteOf(screen, event);
-        if (note !== undefined) screen.print(note);
+        if (note !== undefined && ledger.owns(event.id ?? ledger.run)) screen.print(note);
       });
   }
 
   async #enqueueAll(plan) {
-    if (this.ledger.refused === 0) await this.#enqueueTwins();
-    await this.runtime.partitions.reconfigure(PARTITION, OPEN);
+    if (this.broker.keys && this.ledger.refused === 0) await this.#enqueueTwins();
+    await this.runtime.partitions.reconfigure(PARTITION, this.broker.open);
     const open = plan.filter(({ id }) => !this.ledger.confirmed.has(id));
     for (let at = 0; at < open.length; at += GROUP) await this.#enqueueGroup(open.slice(at, at + GROUP));
   }
@@ -110,13 +154,19 @@ export class Run {
     if (failed !== undefined) throw failed.reason;
   }
 
-  /** What was stored just before a kill is met again here: it has ended since, or its id is refused. */
+  /**
+   * What was stored just before a kill is met again here: it has ended since, or its id is refused; without keys it runs
+   * twice at the worst.
+   */
   async #enqueue({ id, definition, args }) {
-    if (this.ended.has(id)) return;
-    try {
-      await this.runtime.enqueue(definition, args, { partition: PARTITION, id });
-    } catch (error) {
-      if (!(error instanceof DuplicateJob && error.by === "id")) throw error;
+    while (!this.ended.has(id)) {
+      try {
+        return await this.runtime.enqueue(definition, args, { partition: PARTITION, id });
+      } catch (error) {
+        if (error instanceof DuplicateJob && error.by === "id") return;
+        if (!AGAIN.has(error.code)) throw error;
+        await wait(LOOK_MS);
+      }
     }
   }
 
@@ -136,14 +186,15 @@ export class Run {
 
   /** Until all have ended and the broker is empty; one that stays empty before that has lost something. */
   async #untilEnded() {
-    for (let empty = 0; empty < 2 && this.#stopping === undefined; ) {
+    const { looks } = this.broker;
+    for (let empty = 0; empty < looks && this.#stopping === undefined; ) {
       const all = this.ended.size === this.total;
       if (!all) await this.#moment(LOOK_MS);
       if (!(await this.#isEmpty())) {
         empty = 0;
         // One that ran again after a kill may still be at it.
         if (all) await this.#moment(LOOK_MS / 20);
-      } else empty += all ? 2 : 1;
+      } else empty += all ? looks : 1;
     }
   }
 
@@ -158,9 +209,12 @@ export class Run {
   }
 
   async #isEmpty() {
+    if (this.#away || performance.now() < (this.quietFrom ?? 0)) return false;
     const partitions = await this.runtime.node.partitions();
     const queues = Object.values(partitions[PARTITION] ?? {});
-    return queues.every((queue) => queue.ready + queue.scheduled + queue.running + queue.waiting === 0);
+    return queues.every(
+      (queue) => queue.ready + (queue.scheduled ?? 0) + queue.running + queue.waiting === 0,
+    );
   }
 
   #logger() {

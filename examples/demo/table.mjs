@@ -2,9 +2,13 @@
  * The end of a run: every count as it was expected and as it was seen, as a table and as one JSON object.
  */
 import { hungIn } from "./notes.mjs";
-import { expectedOf } from "./plan.mjs";
 import { count } from "./screen.mjs";
 
+/** Of what is left out where a broker has no keys. */
+const NEEDS = {
+  duplicatesRefused: "left out; they need queue keys",
+  overlaps: "left out; they need execution keys",
+};
 const ROWS = [
   ["submitted", "enqueued and confirmed"],
   ["completed", "ended well"],
@@ -19,20 +23,22 @@ const ROWS = [
 /** Counted from what was written down, not from what was heard: a kill between the two changes nothing. */
 export function tally(run, ledger) {
   const { byId, repeated } = ledger.results();
-  const dead = new Set(run.buried.map(({ id }) => id));
-  const completed = [...byId.values()].filter(({ id }) => !dead.has(id));
-  const attempts = [...completed, ...run.buried].reduce((sum, { attempt }) => sum + attempt, 0);
-  const killed = run.buried.filter(({ error }) => error.kind === "timeout");
+  // One that was killed between its burial and its acknowledgement may lie there twice.
+  const buried = new Map(run.buried.map((job) => [job.id, job]));
+  const completed = [...byId.values()].filter(({ id }) => !buried.has(id));
+  const attempts = [...completed, ...buried.values()].reduce((sum, { attempt }) => sum + attempt, 0);
+  const killed = [...buried.values()].filter(({ error }) => error.kind === "timeout");
+  const keys = run.broker.keys;
   return {
     submitted: ledger.confirmed.size,
     completed: completed.length,
     retried: attempts,
     killed: killed.length,
-    buried: dead.size,
-    duplicatesRefused: ledger.refused,
-    overlaps: ledger.overlaps(),
-    lost: [...ledger.confirmed].filter((id) => !byId.has(id) && !dead.has(id)).length,
-    repeated,
+    buried: buried.size,
+    duplicatesRefused: keys ? ledger.refused : null,
+    overlaps: keys ? ledger.overlaps() : null,
+    lost: [...ledger.confirmed].filter((id) => !byId.has(id) && !buried.has(id)).length,
+    repeated: repeated + run.buried.length - buried.size,
     hungIn: hungIn(killed[0]?.error.report),
     bytes: completed.reduce((sum, { bytes = 0 }) => sum + bytes, 0),
     packed: completed.reduce((sum, { packed = 0 }) => sum + packed, 0),
@@ -40,21 +46,26 @@ export function tally(run, ledger) {
 }
 
 /** The names of what did not come out as expected. */
-export function mismatches(seen, fileCount) {
-  const expected = expectedOf(fileCount);
+export function mismatches(seen, expected) {
   return Object.keys(expected).filter((name) => seen[name] !== expected[name]);
 }
 
-export function tableOf(screen, seen, fileCount) {
-  const expected = expectedOf(fileCount);
+export function tableOf(screen, seen, expected) {
   const lines = ROWS.map(([name, meaning]) => {
-    const good = seen[name] === expected[name];
-    const mark = good ? screen.paint("green", "✓") : screen.paint("red", "✗");
-    const numbers = `${count(expected[name]).padStart(10)} ${count(seen[name]).padStart(10)}`;
-    return `  ${name.padEnd(18)}${numbers}  ${mark}  ${screen.paint("dim", meaning)}`;
+    const [mark, numbers] = rowOf(screen, seen[name], expected[name]);
+    const what = expected[name] === undefined ? NEEDS[name] : meaning;
+    return `  ${name.padEnd(18)}${numbers}  ${mark}  ${screen.paint("dim", what)}`;
   });
   const head = `  ${"".padEnd(18)}${"expected".padStart(10)} ${"seen".padStart(10)}`;
   return [screen.paint("dim", head), ...lines].join("\n");
+}
+
+/** What this broker has no keys for is left out, and no mistake. */
+function rowOf(screen, seen, expected) {
+  const text = (number) => (number === undefined || number === null ? "—" : count(number)).padStart(10);
+  const numbers = `${text(expected)} ${text(seen)}`;
+  if (expected === undefined) return [screen.paint("dim", "—"), screen.paint("dim", numbers)];
+  return [seen === expected ? screen.paint("green", "✓") : screen.paint("red", "✗"), numbers];
 }
 
 export function summary(run, seen, fileCount) {
@@ -63,7 +74,7 @@ export function summary(run, seen, fileCount) {
   const again =
     seen.repeated === 0
       ? ""
-      : `\n  ${count(seen.repeated)} had started before the kill and ran again: at least once is the promise.`;
+      : `\n  ${count(seen.repeated)} ran again, stored or started before a kill: at least once is the promise.`;
   return `  ${count(fileCount)} files, ${mib(seen.bytes)} read, ${mib(seen.packed)} packed (${share} %), in ${run.seconds.toFixed(1)} s: ${count(rateOf(run))} jobs a second.${again}`;
 }
 

@@ -47,9 +47,8 @@ export class Scratch {
     try {
       return await Promise.race([what(channel), late]);
     } catch (error) {
-      // what has no code of AMQP's was not refused: the channel ended under it, with its connection
-      if (error instanceof SpillwayError || typeof (error as { code?: unknown }).code === "number")
-        throw error;
+      if (error instanceof SpillwayError || severityOf(error) === "channel") throw error;
+      // not refused: the channel ended under it, with its connection
       throw new BrokerUnreachable(this.#broker, { cause: error });
     } finally {
       stop();

@@ -130,17 +130,33 @@ describe("what is in hand here", () => {
     expect(node.did).toEqual(["hold d", "free d", "acknowledge d"]);
   });
 
-  test("lets its retry wait, and that is asked about when its turn comes", () => {
+  test("lets its retry wait, which starts when its turn comes: a first delivery is in nobody's hands", () => {
     const retry = copyOf("job", { attempt: 1 });
     node.has(job);
     node.first("d", retry);
     expect(node.did).toEqual(["hold d"]);
+    node.ends(job);
+    expect(node.did).toEqual(["hold d", "free d", "start d"]);
+    expect(node.asked).toEqual([]);
+  });
+
+  test("lets a retry that came again wait, and that is asked about when its turn comes", () => {
+    const retry = copyOf("job", { attempt: 1 });
+    node.has(job);
+    node.flagged("d", retry);
     node.ends(job);
     expect(node.did).toEqual(["hold d", "free d"]);
     expect(node.asked).toEqual([[retry]]);
     node.says("a", "no", retry);
     node.says("z", "no", retry);
     expect(node.did.at(-1)).toBe("start d");
+  });
+
+  test("is not tied to another copy of its job, whatever it has lost", () => {
+    node.has(job, false);
+    node.flagged("d", copyOf("job", { attempt: 1 }));
+    node.flagged("e", copyOf("job", { enqueuedAt: 2 }));
+    expect(node.did).toEqual(["hold d", "hold e"]);
   });
 
   test("lets more than one wait, in their order", () => {
@@ -251,6 +267,29 @@ describe("what comes again", () => {
       node.says(name, "no", job);
       node.says(name, "ended", copyOf("job", { attempt: 1, enqueuedAt: 2 }));
     }
+    expect(node.did).toEqual([]);
+  });
+});
+
+describe("what was handed back here without having started", () => {
+  beforeEach(() => {
+    node.peers.young = true;
+    node.adoption.gaveBack(job, 0, node);
+  });
+
+  test("does not wait for the node's youth when it comes again: it did not run here", () => {
+    node.flagged("d", job);
+    expect(node.asked).toEqual([[job]]);
+    node.says("a", "no", job);
+    expect(node.did).toEqual([]);
+    node.says("z", "no", job);
+    expect(node.did).toEqual(["start d"]);
+  });
+
+  test("is known by its copy: others of its job wait", () => {
+    const retry = copyOf("job", { attempt: 1 });
+    node.flagged("d", retry);
+    for (const name of ["a", "z"]) node.says(name, "no", retry);
     expect(node.did).toEqual([]);
   });
 });

@@ -876,7 +876,7 @@ const brokerMs = fc.integer({ min: 0, max: 6_000 });
 
 /** The longest cut: noticed after `noticeMs`, or over after `forMs` and tried again within 2 s. */
 function faults(longestMs: number): fc.Arbitrary<Fault> {
-  const forMs = fc.integer({ min: 0, max: longestMs });
+  const forMs = fc.oneof(fc.integer({ min: 0, max: longestMs }), fc.constant(longestMs));
   return fc.oneof(
     fc.record({
       t: fc.constant("cut" as const),
@@ -896,7 +896,7 @@ function faults(longestMs: number): fc.Arbitrary<Fault> {
     fc.record({ t: fc.constant("kill" as const), at, node, brokerMs, backMs }),
     fc.record({ t: fc.constant("leave" as const), at, node, backMs }),
     fc.record({ t: fc.constant("join" as const), at }),
-    fc.record({ t: fc.constant("broker" as const), at, downMs: fc.integer({ min: 0, max: 3_000 }) }),
+    fc.record({ t: fc.constant("broker" as const), at, downMs: fc.integer({ min: 0, max: 8_000 }) }),
   );
 }
 

@@ -108,11 +108,12 @@ describe("farewell", () => {
 });
 
 describe("another process under the same name", () => {
-  test("is another node: the one before is gone, with what it had", () => {
+  test("answers for itself, and is neither gone nor new to anybody", () => {
     hear("a");
+    pass(LATE_MS - 1);
     peers.heard("a", "a2", out);
-    expect(told).toEqual(["a up", "a gone", "a up"]);
-    expect(peers.get("a")?.boot).toBe("a2");
+    expect(told).toEqual(["a up"]);
+    expect(peers.get("a")).toMatchObject({ boot: "a2", silentMs: 0 });
   });
 
   test("is not taken away by the farewell of the one before", () => {

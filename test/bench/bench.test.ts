@@ -15,9 +15,10 @@ import { type Lines, run } from "../../bench/run.ts";
 import { Bench, median } from "../../bench/runner.ts";
 import { readSettings, Usage } from "../../bench/settings.ts";
 import { suggest } from "../../src/jobs/suggest.ts";
+import { describeAmqp } from "../amqp/support/broker.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const SUITES = ["kernel", "memory", "embedded"];
+const SUITES = ["kernel", "memory", "embedded", "rabbitmq"];
 
 interface Ended {
   readonly code: number | null;
@@ -25,8 +26,15 @@ interface Ended {
   readonly stderr: string;
 }
 
-function bench(...args: readonly string[]): Promise<Ended> {
-  const env = { ...process.env, SPILLWAY_BENCH_SCALE: "0.01" };
+const bench = (...args: readonly string[]) => benchAt(undefined, ...args);
+
+/** With `AMQP_URL`. */
+function benchAt(url: string | undefined, ...args: readonly string[]): Promise<Ended> {
+  const env = {
+    ...process.env,
+    SPILLWAY_BENCH_SCALE: "0.01",
+    ...(url === undefined ? {} : { AMQP_URL: url }),
+  };
   const child = spawn(process.execPath, ["bench/main.mjs", ...args], { cwd: ROOT, env });
   let stdout = "";
   let stderr = "";
@@ -76,6 +84,41 @@ test("kernel and memory run, print a table, and write rows whose every job ran e
   expect(memory.map((row) => row.goal)).toEqual([1, 2.5, 2.5]);
 });
 
+describeAmqp("with a RabbitMQ", (url) => {
+  test("its suite runs on queues of both types, and leaves nothing on the broker", async () => {
+    const json = join(temporaryFolder(), "rows.json");
+    const { code, stderr } = await benchAt(url, "rabbitmq", "--quick", "--rounds", "1", "--json", json);
+    expect(code, stderr).toBe(0);
+    const rows = JSON.parse(readFileSync(json, "utf8")) as Row[];
+    const judged = rows.filter((row) => row.goal !== null);
+    expect(judged.map((row) => `${row.case}: ${row.metric}`)).toEqual(
+      ["quorum", "classic"].flatMap((type) => [
+        `prefetch 10, ${type}: no-op jobs from a filled queue`,
+        `prefetch 100, ${type}: no-op jobs from a filled queue`,
+        `prefetch 100, ${type}: main thread a job`,
+        `1,024 enqueues awaited, ${type}: confirmed`,
+        `enqueueMany of 1,000, ${type}: confirmed`,
+        `a lone job, ${type}: until it began, p50`,
+        `a lone job, ${type}: until it began, p99`,
+        `a lone job, ${type}: until it ended, p50`,
+        `a lone job, ${type}: until it ended, p99`,
+      ]),
+    );
+    for (const { checked, baseline, ...row } of judged) {
+      expect(checked, row.case).toBeGreaterThan(0);
+      expect(baseline?.name, row.case).toBe("bare loop");
+    }
+    expect(stderr).toContain("no broker is killed");
+  });
+});
+
+test("without a RabbitMQ its suite says how to have one, and fails when it was asked for", async () => {
+  const { code, stdout, stderr } = await benchAt("amqp://me:secret@127.0.0.1:1", "rabbitmq");
+  expect(code).toBe(1);
+  expect(stderr).toContain("no RabbitMQ answers at 127.0.0.1:1: start one");
+  expect(stdout + stderr).not.toContain("secret");
+});
+
 test("an unknown suite ends with 2 and the suite that was meant", async () => {
   const { code, stdout, stderr } = await bench("memroy");
   expect(code).toBe(2);
@@ -95,6 +138,7 @@ test.each([
 test("without names all suites run, with names those, in the bench's own order", () => {
   expect(settingsOf([]).suites).toEqual(SUITES);
   expect(settingsOf(["embedded", "kernel"]).suites).toEqual(["kernel", "embedded"]);
+  expect([settingsOf([]).named, settingsOf(["kernel"]).named]).toEqual([false, true]);
   expect(settingsOf([]).rounds).toBe(5);
   expect(settingsOf(["--quick"]).rounds).toBe(2);
   expect(settingsOf([]).count(1_000)).toBe(1_000);

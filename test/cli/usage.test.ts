@@ -83,6 +83,43 @@ test("values that are no numbers, queues or durations are refused", async () => 
   ]);
 });
 
+test("a folder and a RabbitMQ exclude one another, and an address that is none is not repeated", async () => {
+  const place = new Place();
+  const url = "amqp://me:secret@localhost";
+  const all = await Promise.all([
+    place.run("ps", "--data", "x", "--broker", url),
+    place.run("start", "--data", "x", "--broker", url),
+    place.run("enqueue", "hello", "--data", "x", "--broker", url),
+    place.run("ps", "--prefix", "mine"),
+    place.run("start", "--broker", "me:secret@localhost"),
+    place.run("ps", "--queue", "mail"),
+    place.run("ps", "--broker", url, "--partition", "mine"),
+    place.run("ps", url),
+    place.run(url),
+  ]);
+  expect(all.map(({ code }) => code)).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 2]);
+  for (const { stderr } of all) expect(stderr).not.toContain("secret");
+  expect(all.map(({ stderr }) => /^UsageError: (--\S+|\S+)/.exec(stderr)?.[1])).toEqual([
+    "--data",
+    "--data",
+    "--data",
+    "--prefix",
+    "--broker:",
+    "--partition",
+    "--partition",
+    '"amqp://…@localhost"',
+    "there",
+  ]);
+});
+
+test("a RabbitMQ that is not there is told in words, without the password", async () => {
+  const place = new Place();
+  const { code, stdout, stderr } = await place.run("ps", "--broker", "amqp://me:secret@localhost:1/mine");
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(/^BrokerUnreachable: RabbitMQ at amqp:\/\/localhost:1\/mine cannot be reached/);
+  expect(stderr).not.toContain("secret");
+});
+
 test("with --json a mistake is one line of JSON", async () => {
   const { code, stdout, stderr } = await new Place().run("strat", "--json");
   expect(code).toBe(2);

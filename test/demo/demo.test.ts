@@ -117,8 +117,10 @@ test("--resume without anything to resume starts afresh", async () => {
 });
 
 test.each([
-  [["--broker", "amqp://localhost"], "RabbitMQ comes with its own issue"],
-  [["--broker", "paper"], "there is memory and embedded"],
+  [["--broker", "amqp:localhost"], "that is no address"],
+  [["--broker", "paper"], "--broker paper: there is memory and embedded"],
+  [["--broker", "guest:secret@localhost"], "--broker: there is memory and embedded"],
+  [["--prefix", "mine"], "--prefix is for RabbitMQ"],
   [["--broker", "memory", "--resume"], "keeps nothing that could be resumed"],
   [["--files", "many"], "a whole number"],
   [["--fast"], "Unknown option"],
@@ -134,6 +136,27 @@ test("a folder that is not the demo's is never wiped", async () => {
   const { code, stderr } = await demo("--data", data).ended;
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("not the demo's") });
   expect(readdirSync(join(data, "photos"))).toEqual(["1.jpg"]);
+});
+
+test("a run is not resumed on another broker than its own", async () => {
+  const data = folder();
+  await demo("--files", "5", "--data", data).ended;
+  const { code, stderr } = await demo("--data", data, "--resume", "--broker", "amqp://localhost").ended;
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("that run was on embedded") });
+});
+
+test("a RabbitMQ that is not there is told in words, without the password", async () => {
+  const { code, stdout, stderr } = await demo(
+    "--files",
+    "5",
+    "--data",
+    folder(),
+    "--broker",
+    "amqp://me:secret@localhost:1",
+  ).ended;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^demo: RabbitMQ at amqp:\/\/localhost:1\/%2F cannot be reached/);
+  expect(stdout + stderr).not.toContain("secret");
 });
 
 test("two runs on one folder: the second is refused, and the first is not disturbed", async () => {
