@@ -1,0 +1,93 @@
+/**
+ * The RabbitMQ that a run measures on: found, given names of the run's own, and left as it was.
+ *
+ * Owns one connection for what is looked at between runs, the random prefix, and all that was made under it or told
+ * to `made`: `leave` deletes it, and says how many messages were still in it.
+ */
+import { randomBytes } from "node:crypto";
+import type { ChannelModel } from "amqplib";
+import { loadAmqplib } from "./package.ts";
+
+export type QueueType = "quorum" | "classic";
+
+export const PARTITION = "bench";
+export const QUEUE = "default";
+
+const DEFAULT_URL = "amqp://localhost";
+const PROBE_MS = 3_000;
+
+/** `AMQP_URL`, or where RabbitMQ is by default. */
+export const brokerUrl = (): string => process.env.AMQP_URL ?? DEFAULT_URL;
+
+/** Where it was looked for, without the password, and how to have one. */
+export function howTo(): string {
+  const host = URL.canParse(brokerUrl()) ? new URL(brokerUrl()).host : "AMQP_URL";
+  return `no RabbitMQ answers at ${host}: start one (Debian: apt install rabbitmq-server), or set AMQP_URL=amqp://user:password@host`;
+}
+
+export class RabbitPlace {
+  readonly url: string;
+  readonly prefix: string;
+  readonly #connection: ChannelModel;
+  readonly #queues: string[] = [];
+  readonly #exchanges: string[] = [];
+
+  private constructor(url: string, connection: ChannelModel) {
+    this.url = url;
+    this.#connection = connection;
+    this.prefix = `bench-${randomBytes(6).toString("hex")}`;
+    const own = (name: string) => `${this.prefix}.$${name}`;
+    const exchanges = ["enqueue", "work", "unroutable", "delayed", "system", "topology.1"];
+    this.made({ exchanges: exchanges.map(own), queues: [own("unroutable"), this.queue, this.buried] });
+  }
+
+  /** `undefined` when nobody answers there. */
+  static async find(url = brokerUrl()): Promise<RabbitPlace | undefined> {
+    const { connect } = await loadAmqplib();
+    try {
+      const connection = await connect(url, { timeout: PROBE_MS });
+      connection.on("error", () => {}); // whoever uses it next is told
+      return new RabbitPlace(url, connection);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The work queue of our side. */
+  get queue(): string {
+    return `${this.prefix}.${PARTITION}.${QUEUE}`;
+  }
+
+  get buried(): string {
+    return `${this.queue}.$buried`;
+  }
+
+  made({ queues = [], exchanges = [] }: { queues?: readonly string[]; exchanges?: readonly string[] }): void {
+    this.#queues.push(...queues);
+    this.#exchanges.push(...exchanges);
+  }
+
+  /** Messages of a queue that are in nobody's hands. */
+  async ready(queue: string): Promise<number> {
+    const channel = await this.#connection.createChannel();
+    const { messageCount } = await channel.checkQueue(queue);
+    await channel.close();
+    return messageCount;
+  }
+
+  async purge(queue: string): Promise<void> {
+    const channel = await this.#connection.createChannel();
+    await channel.purgeQueue(queue);
+    await channel.close();
+  }
+
+  /** Deletes all that was made; how many messages were in it. Call it when all others have closed. */
+  async leave(): Promise<number> {
+    const channel = await this.#connection.createChannel();
+    let left = 0;
+    for (const queue of this.#queues) left += (await channel.deleteQueue(queue)).messageCount;
+    for (const exchange of this.#exchanges) await channel.deleteExchange(exchange);
+    await this.#connection.close();
+    return left;
+  }
+}
