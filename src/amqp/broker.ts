@@ -25,7 +25,9 @@ import { BrokerUnreachable, UnsupportedByBroker } from "../broker/errors.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import type { RabbitCluster } from "./cluster.ts";
+import { EnqueueGroup } from "./enqueue-group.ts";
 import { Handed } from "./handed.ts";
+import type { Sent } from "./letter.ts";
 import { type Parts, partsOf, type RabbitBrokerOptions } from "./parts.ts";
 import { Readers } from "./readers.ts";
 
@@ -87,23 +89,12 @@ export class RabbitBroker implements Broker {
     return this.#parts.topology.has(name) ? Promise.resolve(true) : this.#parts.exists(name);
   }
 
-  async publish(envelope: Envelope, options?: PublishOptions): Promise<Refusals | undefined> {
-    if (this.#parts.connections.isEnding) throw new BrokerUnreachable(`${this.description} (closed)`);
-    const refusal = await this.#publishOne(envelope, options);
-    return refusal === undefined ? undefined : new Map([[envelope, refusal]]);
+  publish(envelope: Envelope, options?: PublishOptions): Promise<Refusals | undefined> {
+    return this.#publish([envelope], options);
   }
 
-  async publishMany(envelopes: readonly Envelope[], options?: PublishOptions): Promise<Refusals | undefined> {
-    const outcomes = await Promise.allSettled(envelopes.map((one) => this.#publishOne(one, options)));
-    let refused: Map<Envelope, Error> | undefined;
-    for (const [at, outcome] of outcomes.entries()) {
-      const error = outcome.status === "fulfilled" ? outcome.value : outcome.reason;
-      const envelope = envelopes[at];
-      if (error === undefined || envelope === undefined) continue;
-      refused ??= new Map();
-      refused.set(envelope, error);
-    }
-    return refused;
+  publishMany(envelopes: readonly Envelope[], options?: PublishOptions): Promise<Refusals | undefined> {
+    return envelopes.length === 0 ? DONE : this.#publish(envelopes, options);
   }
 
   subscribe(queue: QueueRef, limit: number, deliver: (delivery: Delivery) => void): Subscription {
@@ -231,16 +222,34 @@ export class RabbitBroker implements Broker {
     return Promise.reject(new UnsupportedByBroker("RabbitMQ", feature));
   }
 
-  async #publishOne(envelope: Envelope, options: PublishOptions | undefined): Promise<Error | undefined> {
-    if (envelope.queueKey !== undefined)
-      return new UnsupportedByBroker("RabbitMQ", `the queue key of job "${envelope.job}"`);
-    if (envelope.executionKey !== undefined)
-      return new UnsupportedByBroker("RabbitMQ", `the execution key of job "${envelope.job}"`);
-    const { outgoing, clock } = this.#parts;
+  #publish(
+    envelopes: readonly Envelope[],
+    options: PublishOptions | undefined,
+  ): Promise<Refusals | undefined> {
+    const { connections, outgoing, clock } = this.#parts;
+    if (connections.isEnding) return Promise.reject(new BrokerUnreachable(`${this.description} (closed)`));
+    const group = new EnqueueGroup(envelopes.length);
     const dueAt = options?.dueAt ?? 0;
-    if (dueAt <= clock.now()) return outgoing.enqueue(envelope);
-    const refusal = await this.#readers.refusalOf(envelope);
-    return refusal ?? outgoing.enqueueLater(envelope, dueAt);
+    for (const envelope of envelopes) {
+      const refusal = unsupported(envelope);
+      if (refusal !== undefined) group.refuse(envelope, refusal);
+      else if (dueAt <= clock.now()) outgoing.enqueue(envelope, group);
+      else this.#publishLater(envelope, dueAt, group);
+    }
+    return group.done;
+  }
+
+  #publishLater(envelope: Envelope, dueAt: number, group: EnqueueGroup): void {
+    const { outgoing } = this.#parts;
+    this.#readers
+      .refusalOf(envelope)
+      .then((error): Promise<Sent> | Sent =>
+        error === undefined ? outgoing.enqueueLater(envelope, dueAt) : { kind: "unsent", error },
+      )
+      .then(
+        (sent) => group.settled(envelope, sent),
+        (error: Error) => group.settled(envelope, { kind: "unsent", error }),
+      );
   }
 
   /** Whoever has the delivery settles it, once. It stays in hand until what follows is durable. */
@@ -267,4 +276,12 @@ export class RabbitBroker implements Broker {
     }
     this.#ended(handed);
   }
+}
+
+/** What rests on the partitions' coordinator. */
+function unsupported({ queueKey, executionKey, job }: Envelope): Error | undefined {
+  if (queueKey !== undefined) return new UnsupportedByBroker("RabbitMQ", `the queue key of job "${job}"`);
+  if (executionKey !== undefined)
+    return new UnsupportedByBroker("RabbitMQ", `the execution key of job "${job}"`);
+  return undefined;
 }

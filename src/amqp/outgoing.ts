@@ -7,13 +7,13 @@
  */
 import type { ConsumeMessage } from "amqplib";
 import type { QueueRef } from "../broker/contract.ts";
-import { EnqueueOutcomeUnknown, UnknownQueue } from "../broker/errors.ts";
 import { encodeEnvelope } from "../jobs/codec.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { PayloadTooLarge } from "../jobs/errors.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import type { Clock } from "../kernel/types.ts";
 import { delayKey, secondsOf, topRung } from "./delay.ts";
+import type { EnqueueGroup } from "./enqueue-group.ts";
 import { headersOf, messageIdOf } from "./epitaph.ts";
 import { Letter, type Route, type Sent } from "./letter.ts";
 import type { Names } from "./names.ts";
@@ -43,44 +43,43 @@ export class Outgoing {
     this.#levels = new Set(parts.retryLevels);
   }
 
-  /**
-   * Resolves when it is stored: with `undefined`, or with the reason why it was refused.
-   * @throws EnqueueOutcomeUnknown
-   */
-  enqueue(envelope: Envelope): Promise<Error | undefined> {
-    const { names, topology } = this.#parts;
+  /** Sends one job of a group; the group is told what became of it. */
+  enqueue(envelope: Envelope, group: EnqueueGroup): void {
     const body = Buffer.from(encodeEnvelope(envelope));
     if (body.length > MESSAGE_BYTES_MAX)
-      return Promise.resolve(new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX));
-    const key = names.queue(envelope);
-    const graceMs = topology.graceLeft(key);
-    return new Promise((resolve, reject) => {
-      const settle = (sent: Sent) => {
-        if (sent.kind === "unknown") reject(new EnqueueOutcomeUnknown(envelope.id, { cause: sent.error }));
-        else if (sent.kind === "unsent") resolve(sent.error);
-        else if (sent.kind === "returned") resolve(new UnknownQueue(envelope.partition, envelope.queue));
-        else if (graceMs === 0) resolve(undefined);
-        else this.#parts.clock.timer(graceMs, () => resolve(undefined));
-      };
-      const route = { exchange: names.enqueue, key };
-      this.#parts.publisher.send(
-        new Letter(route, body, envelope.id, envelope.job, undefined, false, settle),
-      );
-    });
+      return group.refuse(envelope, new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX));
+    const route = this.#routeOf(envelope);
+    const { topology, clock, publisher } = this.#parts;
+    const graceMs = topology.graceLeft(route.key);
+    const settle = (sent: Sent) => {
+      if (graceMs === 0 || sent.kind !== "confirmed") group.settled(envelope, sent);
+      else clock.timer(graceMs, () => group.settled(envelope, sent));
+    };
+    publisher.send(new Letter(route, body, envelope.id, envelope.job, undefined, false, settle));
   }
 
-  /** As `enqueue`, for a job that is not due yet. Its queue must be known to exist: nobody is told later. */
-  async enqueueLater(envelope: Envelope, dueAt: number): Promise<Error | undefined> {
+  /** Jobs mostly go where the one before went. */
+  #routeOf(envelope: Envelope): Route {
+    const { partition, queue } = envelope;
+    if (this.#last.partition !== partition || this.#last.queue !== queue) {
+      const { names } = this.#parts;
+      const route = { exchange: names.enqueue, key: names.queue(envelope) };
+      this.#last = { partition, queue, route };
+    }
+    return this.#last.route;
+  }
+
+  #last = { partition: "", queue: "", route: { exchange: "", key: "" } };
+
+  /** A job that is not due yet. Its queue must be known to exist: nobody is told later. */
+  async enqueueLater(envelope: Envelope, dueAt: number): Promise<Sent> {
     const body = Buffer.from(encodeEnvelope(envelope));
     if (body.length > MESSAGE_BYTES_MAX)
-      return new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX);
+      return { kind: "unsent", error: new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX) };
     const { route, queues } = await this.#delayed(envelope, dueAt - this.#parts.clock.now());
     const sent = await this.#send(route, body, envelope, false);
-    if (sent.kind === "unknown") throw new EnqueueOutcomeUnknown(envelope.id, { cause: sent.error });
-    if (sent.kind === "unsent") return sent.error;
-    if (sent.kind === "returned") return new UnknownQueue(envelope.partition, envelope.queue);
-    await this.#aged(queues);
-    return undefined;
+    if (sent.kind === "confirmed") await this.#aged(queues);
+    return sent;
   }
 
   /** Resolves when what takes the job's place is stored; rejects when it cannot be. */

@@ -14,6 +14,7 @@ import { RabbitCluster } from "./cluster.ts";
 import { Connections } from "./connections.ts";
 import { type Counted, Counts } from "./counts.ts";
 import { Custody } from "./custody.ts";
+import { EnqueueGroup } from "./enqueue-group.ts";
 import { Graves } from "./graves.ts";
 import { Names } from "./names.ts";
 import { checkNodeTimeout, placeOf, type RabbitSettings } from "./options.ts";
@@ -84,7 +85,7 @@ export function partsOf(options: RabbitBrokerOptions): Parts {
   const exists = async (name: string) => (await count(name)).ready !== undefined;
   const republish: VisitParts["republish"] = (queue, message) => outgoing.republish(queue, message);
   const visits: VisitParts = { link: connections.consume, clock, republish };
-  const enqueue = (envelope: Envelope) => outgoing.enqueue(envelope);
+  const enqueue = (envelope: Envelope) => enqueueOne(outgoing, envelope);
   const graves = new Graves({ ...visits, names, broker: place, exists, enqueue });
   const counts = new Counts(clock, count);
   const events = () => connections.events;
@@ -145,6 +146,13 @@ function clusterOf(own: Own, late: Late): RabbitCluster {
       connected: () => connections.heardAgain(),
     },
   });
+}
+
+/** Why it was refused, or `undefined`. @throws EnqueueOutcomeUnknown */
+async function enqueueOne(outgoing: Outgoing, envelope: Envelope): Promise<Error | undefined> {
+  const group = new EnqueueGroup(1);
+  outgoing.enqueue(envelope, group);
+  return (await group.done)?.get(envelope);
 }
 
 /** A passive declaration: the only count that costs nobody anything. */
