@@ -71,7 +71,7 @@ export class Screen {
 
   #draw() {
     if (this.timer === undefined) return;
-    const columns = this.stream.columns ?? 80;
+    const columns = this.stream.columns || 80;
     const total = count(this.total);
     // Of one width from the first frame to the last, so that the bar does not change its own.
     const done = count(this.done).padStart(total.length);

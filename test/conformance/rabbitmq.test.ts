@@ -41,3 +41,21 @@ for (const version of versionsUnderTest()) {
     }
   });
 }
+
+// Three nodes of the installed version; the third one is stopped in the middle of the suite.
+if (process.env.SPILLWAY_RABBITMQ !== undefined) {
+  const STOPPED_BEFORE = 18;
+  let cluster: Promise<PrivateBroker[]> | undefined;
+  let made = 0;
+  describe("on a cluster of three", () => {
+    afterAll(async () => void (await Promise.all(((await cluster) ?? []).map((node) => node.dispose()))));
+    const make = async () => {
+      cluster ??= PrivateBroker.cluster();
+      const [first, , third] = await cluster;
+      made += 1;
+      if (made === STOPPED_BEFORE) await third?.stop();
+      return subject(first?.url ?? "", "quorum");
+    };
+    conformance("rabbitmq, a cluster that loses a node", make, CAN);
+  });
+}
