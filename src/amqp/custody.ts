@@ -97,7 +97,8 @@ export class Custody implements AdoptionOut<Handed> {
   heard(kind: string, from: string, body: unknown): void {
     const packed = Array.isArray(body) ? body.filter(isPacked) : [];
     const copies = packed.map(unpack);
-    const claims = copies.map((copy, at) => [copy, packed[at]?.[4] ?? "no"] as const);
+    // what is no claim is no answer: a silence is never a no
+    const claims = packed.flatMap((one) => (isClaim(one[4]) ? [[unpack(one), one[4]] as const] : []));
     if (kind === "ask") this.#say("claims", copies, (copy) => this.#adoption.claimOf(copy, from), from);
     else if (kind === "mine")
       this.#say("counter-claims", copies, (copy) => this.#adoption.counterClaimOf(copy, from), from);
@@ -217,4 +218,8 @@ function isPacked(value: unknown): value is Packed {
   if (!Array.isArray(value)) return false;
   const [id, ...numbers] = value as unknown[];
   return typeof id === "string" && numbers.slice(0, 3).every((n) => typeof n === "number");
+}
+
+function isClaim(value: unknown): value is Claim {
+  return value === "running" || value === "ended" || value === "no";
 }
