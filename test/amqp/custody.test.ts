@@ -15,7 +15,7 @@ import { Envelope } from "../../src/jobs/envelope.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 
 const SEED = Number(process.env.SPILLWAY_SEED ?? Date.now() % 2 ** 31);
-const RUNS = process.env.SPILLWAY_LONG === undefined ? 2_000 : 100_000;
+const RUNS = process.env.SPILLWAY_LONG === undefined ? 500 : 50_000;
 const GONE_MS = 10_000;
 const NOBODY: PeersOut = { peer: () => {} };
 

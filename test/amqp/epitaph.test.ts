@@ -150,7 +150,7 @@ describe("a buried job", () => {
         expect(read.record.reason).toBe("failed");
         expect(read.record.error.name.slice(0, 100)).toBe(error.name.slice(0, 100));
       }),
-      { numRuns: RUNS / 5, seed: SEED },
+      { numRuns: RUNS / 10, seed: SEED },
     );
   });
 });
