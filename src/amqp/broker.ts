@@ -61,6 +61,9 @@ export class RabbitBroker implements Broker {
     if (!connections.ending()) return;
     await publisher.drain(connections.isUp ? CLOSE_MS : 0);
     await this.#readers.close();
+    // what ended here and could not be acknowledged would be started by who hears of it last
+    if (custody.hasUntold) await cluster.opened(CLOSE_MS);
+    custody.tellEnds();
     custody.close();
     await cluster.close();
     publisher.close();
@@ -139,7 +142,10 @@ export class RabbitBroker implements Broker {
     if (!(delivery instanceof Handed) || !delivery.live) return true;
     if (await this.#parts.custody.stillOurs(delivery)) return true;
     const handed = this.#taken(delivery);
-    if (handed !== undefined) this.#ended(handed);
+    if (handed !== undefined) {
+      handed.subscription.lane.settled(handed);
+      this.#parts.custody.superseded(handed);
+    }
     return false;
   }
 

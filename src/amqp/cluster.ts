@@ -36,6 +36,7 @@ export interface ClusterParts
 
 /** Nothing wakes an idle process more often. */
 const TICK_MS = 1_000;
+const OPEN_AGAIN_MS = 50;
 
 export class RabbitCluster implements Cluster, PeersOut {
   readonly peers: Peers;
@@ -84,6 +85,13 @@ export class RabbitCluster implements Cluster, PeersOut {
 
   linkUp(): Promise<void> {
     return this.#system.linkUp();
+  }
+
+  /** Resolves when the others can be heard, or the time is over. */
+  async opened(withinMs: number): Promise<void> {
+    const until = this.#parts.clock.now() + withinMs;
+    while (!this.isOpen && this.#parts.clock.now() < until)
+      await new Promise<void>((resolve) => this.#parts.clock.timer(OPEN_AGAIN_MS, resolve));
   }
 
   /** Says farewell, so that nobody waits for us. */

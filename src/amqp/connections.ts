@@ -9,6 +9,7 @@ import type { BrokerEvents } from "../broker/contract.ts";
 import { Addresses } from "./address.ts";
 import { Link, type LinkListener } from "./link.ts";
 import type { Parts } from "./parts.ts";
+import { BEAT_MS } from "./peers.ts";
 import type { Readers } from "./readers.ts";
 
 export class Connections {
@@ -72,8 +73,9 @@ export class Connections {
   get isCutOff(): boolean {
     const { clock, nodeTimeoutMs, settings } = this.#parts();
     if (this.#lostAt === undefined) return false;
-    // a dead connection is noticed after two heartbeats, at most three
-    return clock.now() - this.#lostAt + 3 * settings.heartbeatS * 1_000 > nodeTimeoutMs;
+    // a dead connection is noticed after two heartbeats, at most three; the last beat that others heard is older still
+    const unnoticedMs = 3 * settings.heartbeatS * 1_000 + BEAT_MS;
+    return clock.now() - this.#lostAt + unnoticedMs > nodeTimeoutMs;
   }
 
   /** True the first time. */

@@ -8,7 +8,7 @@
 import type { Clock } from "../kernel/types.ts";
 import { Adoption, type AdoptionOut, type Claim } from "./adoption.ts";
 import type { Copy } from "./ended.ts";
-import { type Handed, Hands } from "./handed.ts";
+import { Handed, Hands } from "./handed.ts";
 import type { Peers } from "./peers.ts";
 import type { QueueChannel } from "./queue-channel.ts";
 import type { QueueReader } from "./queue-reader.ts";
@@ -27,6 +27,8 @@ export interface CustodyParts {
 type Packed = readonly [id: string, attempt: number, hop: number, enqueuedAt: number, claim?: Claim];
 
 const LOOK_MS = 300;
+/** Ends that one message names. */
+const MOST_TOLD = 500;
 /** Whether a job is still ours is asked no longer. */
 const CONFIRM_MS = 5_000;
 
@@ -76,11 +78,38 @@ export class Custody implements AdoptionOut<Handed> {
     this.#adoption.gaveBack(handed.envelope, this.#now, this);
   }
 
+  /**
+   * Another node has started it, or ended it: ours does not count. That it ended is not ours to say: a delivery that we
+   * have of it is held for that node as any other.
+   */
+  superseded(handed: Handed): void {
+    const { envelope, reader, source, tag } = handed;
+    this.hands.remove(handed);
+    this.#adoption.left(envelope.id, this.#now, this);
+    if (source !== undefined) this.arrived(new Handed(envelope, true, reader, source, tag), true);
+  }
+
   /** A channel is gone; what it brought and somebody has stays in hand. */
   channelGone(from: QueueChannel, reader: QueueReader): void {
-    for (const handed of reader.lane.forget(from)) this.hands.remove(handed);
+    const forgotten = reader.lane.forget(from);
+    for (const handed of forgotten) this.hands.remove(handed);
     this.hands.untie(from);
     this.#adoption.lost((item) => item.source === from, this);
+    for (const { envelope } of forgotten) this.#adoption.left(envelope.id, this.#now, this);
+  }
+
+  /** What ended here and could not be acknowledged: whoever gets it must know, also when this node is gone. */
+  get hasUntold(): boolean {
+    return this.#adoption.ended.unacknowledged.length > 0;
+  }
+
+  tellEnds(): void {
+    const copies = this.#adoption.ended.unacknowledged;
+    for (let at = 0; at < copies.length; at += MOST_TOLD)
+      this.#parts.say(
+        "ended",
+        copies.slice(at, at + MOST_TOLD).map((copy) => pack(copy)),
+      );
   }
 
   look(): void {
@@ -217,7 +246,9 @@ function unpack([id, attempt, hop, enqueuedAt]: Packed): Copy {
 function isPacked(value: unknown): value is Packed {
   if (!Array.isArray(value)) return false;
   const [id, ...numbers] = value as unknown[];
-  return typeof id === "string" && numbers.slice(0, 3).every((n) => typeof n === "number");
+  return (
+    typeof id === "string" && numbers.length >= 3 && numbers.slice(0, 3).every((n) => typeof n === "number")
+  );
 }
 
 function isClaim(value: unknown): value is Claim {

@@ -62,6 +62,11 @@ export class Ended {
     );
   }
 
+  /** Those that ended without a delivery to acknowledge. */
+  get unacknowledged(): readonly Copy[] {
+    return [...this.#long.values()].map(({ copy }) => copy);
+  }
+
   get size(): number {
     return this.#young.size + this.#old.size + this.#long.size;
   }

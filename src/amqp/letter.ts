@@ -25,6 +25,9 @@ export interface Route {
   readonly key: string;
 }
 
+/** A header of what was sent twice: neither of the two is flagged. */
+export const COPY = "spillway-copy";
+
 export class Letter {
   returned = false;
   /** Settled; a confirm that comes later means nothing. */
@@ -50,6 +53,11 @@ export class Letter {
   ) {
     this.options = { persistent: true, mandatory: true, messageId: id, type: short(type) };
     if (headers !== undefined) this.options.headers = headers;
+  }
+
+  /** It may stand on the broker already: whoever gets it is to ask before it starts. */
+  mayBeCopy(): void {
+    this.options.headers = { ...this.options.headers, [COPY]: true };
   }
 
   end(sent: Sent): void {

@@ -181,6 +181,7 @@ export class Publisher {
   #nacked(letter: Letter): void {
     const error = new BrokerRefused(this.#parts.broker, "it could not store the message (nack)");
     if (!letter.must) return letter.end({ kind: "unknown", error });
+    letter.mayBeCopy();
     this.#resting.add(letter);
     this.#parts.clock.timer(REOPEN_MS, () => {
       if (this.#resting.delete(letter)) this.send(letter);
@@ -192,6 +193,7 @@ export class Publisher {
     if (channel === this.#faulted) letter.deaths += 1;
     const error = channel === this.#faulted && this.#fault !== undefined ? this.#fault : this.#away();
     if (!letter.must) return letter.end({ kind: "unknown", error });
+    letter.mayBeCopy();
     if (letter.deaths < MAX_DEATHS && !this.#closed) return this.#queue(letter);
     letter.end({
       kind: "unknown",

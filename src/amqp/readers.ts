@@ -12,6 +12,7 @@ import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import { messageIdOf } from "./epitaph.ts";
 import { Handed } from "./handed.ts";
+import { COPY } from "./letter.ts";
 import type { Parts } from "./parts.ts";
 import type { QueueChannel } from "./queue-channel.ts";
 import { QueueReader, type ReaderHome } from "./queue-reader.ts";
@@ -99,7 +100,7 @@ export class Readers implements ReaderHome {
       return this.#bury(message, id, from, reader, problem ?? "");
     }
     const handed = new Handed(decoded.envelope, redelivered, reader, from, deliveryTag);
-    this.#parts.custody.arrived(handed, cameThroughDeadLetter(message));
+    this.#parts.custody.arrived(handed, mayBeDoubled(message));
   }
 
   channelGone(from: QueueChannel, reader: QueueReader): void {
@@ -232,8 +233,8 @@ function misplaced(envelope: Envelope, { partition, queue }: QueueRef): string |
   return `its header says queue ${envelope.partition}.${envelope.queue}, and it stood in ${partition}.${queue}`;
 }
 
-/** A retry or delay queue of ours may have made two of it, and neither would be flagged. */
-function cameThroughDeadLetter(message: ConsumeMessage): boolean {
+/** A retry or delay queue of ours, or a lost confirm, may have made two of it, and neither would be flagged. */
+function mayBeDoubled(message: ConsumeMessage): boolean {
   const headers = message.properties.headers as Record<string, unknown> | undefined;
-  return headers !== undefined && headers["x-death"] !== undefined;
+  return headers !== undefined && (headers["x-death"] !== undefined || headers[COPY] !== undefined);
 }
