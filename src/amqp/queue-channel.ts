@@ -40,6 +40,8 @@ export class QueueChannel {
   #heldBack = false;
   #error: Error | undefined;
   closed = false;
+  /** The close is under way: the broker has all of it again, and nothing more can be said. */
+  #closing = false;
 
   constructor(channel: Channel, clock: Clock, owner: ChannelOwner) {
     this.#channel = channel;
@@ -104,7 +106,7 @@ export class QueueChannel {
   /** Back to the broker by itself. Call it in the order of the queue, and only after the consumers are cancelled. */
   giveBack({ tag }: Handed): void {
     this.#ledger.returned(tag);
-    if (!this.closed) this.#channel.nack(messageOf(tag), false, true);
+    if (!this.closed && !this.#closing) this.#channel.nack(messageOf(tag), false, true);
   }
 
   /** A call that the broker answers: what was sent before it has been seen. */
@@ -114,7 +116,7 @@ export class QueueChannel {
 
   /** Sends what is due. */
   #flush(): void {
-    if (this.closed || this.#heldBack || this.#ledger.pending === 0) return;
+    if (this.closed || this.#closing || this.#heldBack || this.#ledger.pending === 0) return;
     const { upTo, singles } = this.#ledger.take(this.#prefetch <= SMALL_WINDOW);
     if (upTo > 0) this.#channel.ack(messageOf(upTo), true);
     for (const tag of singles) this.#channel.ack(messageOf(tag), false);
@@ -135,9 +137,10 @@ export class QueueChannel {
 
   /** All that is settled is acknowledged; the rest is the broker's again, in its old order. */
   async close(): Promise<void> {
-    if (this.closed) return;
+    if (this.closed || this.#closing) return;
     this.#heldBack = false;
     while (this.#ledger.pending > 0) this.#flush();
+    this.#closing = true;
     await this.#channel.close().catch(() => {});
   }
 }

@@ -2,6 +2,7 @@
  * `spillway start`: a node in the foreground, and how it ends.
  */
 import { writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Place, type Running } from "./support.ts";
@@ -25,7 +26,7 @@ test("Ctrl-C stops in order: the running body ends, what it returned is told, th
   await node.line('"stopping"');
   node.kill("SIGINT");
   await node.line('"stopping.already"');
-  writeFileSync(pipe, "done");
+  await writeFile(pipe, "done");
   const { code, stderr } = await node.ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const seen = types(node).filter((type) => type !== "actor.exited");
@@ -62,20 +63,16 @@ test("SIGTERM stops it too, and lines for people say what happened", async () =>
 test("a second signal is told that it is stopping already", async () => {
   const place = new Place();
   const pipe = place.pipe("pipe");
-  place.job("waits", WAITS);
+  // Its own line says that it runs: one that had not begun would be handed back, and nobody would read the pipe.
+  place.job("waits", `async ({ pipe }) => { console.log("body starts"); await (${WAITS})({ pipe }); }`);
   await place.run("enqueue", "waits", JSON.stringify({ pipe }), "--declare");
-  const events = place.file("hook.mjs", "");
-  writeFileSync(
-    events,
-    `export default { jobs: "jobs", callbacks: { beforeRun() { console.log("body starts") } } };`,
-  );
-  const node = place.start("start", "--config", "hook.mjs");
+  const node = place.start("start", "--jobs", "jobs");
   await node.line("body starts");
   node.kill("SIGINT");
   await node.line("SIGINT: stopping");
   node.kill("SIGTERM");
   await node.line("SIGTERM: already stopping");
-  writeFileSync(pipe, "");
+  await writeFile(pipe, "");
   expect((await node.ended).code).toBe(0);
 });
 
@@ -152,7 +149,7 @@ test("a signal that comes while the config file is loaded starts nothing", async
   await node.line("loading");
   node.kill("SIGINT");
   await node.line("SIGINT: stopping");
-  writeFileSync(pipe, "");
+  await writeFile(pipe, "");
   expect(await node.ended).toMatchObject({ code: 0, stdout: "loading\nSIGINT: stopping\n" });
 });
 
