@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { KillReport } from "../../src/jobs/failure.ts";
 import type { Outcome } from "../../src/threads/types.ts";
-import { completed, failed, fixture, startPool } from "./support.ts";
+import { completed, failed, fixture, nativeIterations, startPool } from "./support.ts";
 
 function reportOf(outcome: Outcome): KillReport {
   const report = outcome.kind === "failed" ? outcome.failure.report : undefined;
@@ -85,7 +85,7 @@ test("a native call is wedged: the slot is replaced, the job is settled when the
   const noop = pool.type("noop");
   // Long enough that the call has begun, also on a busy machine.
   const limit = { maxExecutionTimeMs: 300 };
-  const given = pool.give(pool.type("hangs"), { way: "native", iterations: 2_000_000 }, limit);
+  const given = pool.give(pool.type("hangs"), { way: "native", iterations: nativeIterations(4_000) }, limit);
   expect(await given.wedged).toMatchObject({ state: { doing: expect.any(String) } });
   expect(given.ends).toBe(0);
   expect(pool.pool.threads).toContainEqual(
@@ -103,7 +103,7 @@ test("stop names the job in a wedged thread and does not wait for it; more than 
   const pool = await startPool({ maxWedged: 0 });
   // Long enough that the call has begun, also on a busy machine.
   const limit = { maxExecutionTimeMs: 300 };
-  const given = pool.give(pool.type("hangs"), { way: "native", iterations: 2_000_000 }, limit);
+  const given = pool.give(pool.type("hangs"), { way: "native", iterations: nativeIterations(4_000) }, limit);
   const over = pool.event("threads.wedged-limit");
   expect(await given.wedged).toMatchObject({ state: {} });
   expect(await over).toEqual({ type: "threads.wedged-limit", wedged: 1 });

@@ -3,6 +3,7 @@
  *
  * The pool is stopped when its test ends, and the test fails when a thread is left then.
  */
+import { pbkdf2Sync } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { makePool, type Pool } from "../../src/threads/pool.ts";
@@ -138,4 +139,16 @@ export function resolvers<T>(): Resolvers<T> {
   });
   promise.catch(() => {});
   return { promise, resolve, reject };
+}
+
+/**
+ * So many iterations of `pbkdf2Sync` keep a thread busy for about so long, whatever machine this is. Measured in CPU
+ * time, so that other work on it does not make the call too short.
+ */
+export function nativeIterations(cpuMs: number): number {
+  const measured = 200_000;
+  const before = process.cpuUsage();
+  pbkdf2Sync("secret", "salt", measured, 64, "sha512");
+  const { user, system } = process.cpuUsage(before);
+  return Math.ceil((measured * cpuMs * 1_000) / Math.max(1, user + system));
 }
