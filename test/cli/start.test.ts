@@ -2,7 +2,7 @@
  * `spillway start`: a node in the foreground, and how it ends.
  */
 import { writeFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Place, type Running } from "./support.ts";
@@ -13,6 +13,11 @@ function types(running: Running): string[] {
 }
 
 const WAITS = "async ({ pipe }) => (await import('node:fs/promises')).readFile(pipe, 'utf8')";
+const BEGINS_AND_WAITS = `async ({ begun, pipe }) => {
+  const { readFile, writeFile } = await import("node:fs/promises");
+  await writeFile(begun, "");
+  await readFile(pipe);
+}`;
 const HANGS = "async ({ pipe }) => (await import('node:fs')).readFileSync(pipe, 'utf8')";
 
 test("Ctrl-C stops in order: the running body ends, what it returned is told, then the node stops with 0", async () => {
@@ -62,17 +67,17 @@ test("SIGTERM stops it too, and lines for people say what happened", async () =>
 
 test("a second signal is told that it is stopping already", async () => {
   const place = new Place();
-  const pipe = place.pipe("pipe");
-  // Its own line says that it runs: one that had not begun would be handed back, and nobody would read the pipe.
-  place.job("waits", `async ({ pipe }) => { console.log("body starts"); await (${WAITS})({ pipe }); }`);
-  await place.run("enqueue", "waits", JSON.stringify({ pipe }), "--declare");
+  const args = { begun: place.pipe("begun"), pipe: place.pipe("pipe") };
+  place.job("waits", BEGINS_AND_WAITS);
+  await place.run("enqueue", "waits", JSON.stringify(args), "--declare");
   const node = place.start("start", "--jobs", "jobs");
-  await node.line("body starts");
+  // One that had not begun would be handed back, and nobody would read the pipe.
+  await readFile(args.begun);
   node.kill("SIGINT");
   await node.line("SIGINT: stopping");
   node.kill("SIGTERM");
   await node.line("SIGTERM: already stopping");
-  await writeFile(pipe, "");
+  await writeFile(args.pipe, "");
   expect((await node.ended).code).toBe(0);
 });
 
