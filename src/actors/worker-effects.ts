@@ -4,6 +4,7 @@
  * Owns no state of its own. Every promise made here ends in a message to its worker; nothing is left to reject
  * unseen. Callbacks come after the settlement, so a crash between the two may cost one (api.md).
  */
+import type { Envelope } from "../jobs/envelope.ts";
 import { JobFailed } from "../jobs/errors.ts";
 import type { KillReport } from "../jobs/failure.ts";
 import { toError } from "../kernel/exit.ts";
@@ -140,7 +141,7 @@ function forgetMark(s: WorkerState): void {
 function afterwards(plan: Plan, s: WorkerState): void {
   const { services, states } = s;
   const { events, results, callbacks } = services;
-  const envelope = s.entry.delivery.envelope;
+  const envelope = settledOf(s);
   const { partition, id } = envelope;
   switch (plan.do) {
     case "complete":
@@ -175,7 +176,7 @@ function afterwards(plan: Plan, s: WorkerState): void {
 
 function retried(plan: Plan & { do: "retry" }, s: WorkerState): void {
   const { events, callbacks } = s.services;
-  const envelope = s.entry.delivery.envelope;
+  const envelope = settledOf(s);
   const error = new JobFailed(envelope.id, plan.failure);
   reportKill(plan.failure.kind, plan.failure.report, s);
   events.emit("job.failed", { ...jobFields(envelope), error, willRetry: true });
@@ -186,7 +187,7 @@ function retried(plan: Plan & { do: "retry" }, s: WorkerState): void {
 /** `retry: false` gives onError(0), onBuried(0); past the last level onBuried alone. */
 function buried(plan: Plan & { do: "bury" }, s: WorkerState): void {
   const { services, states } = s;
-  const envelope = s.entry.delivery.envelope;
+  const envelope = settledOf(s);
   const failure = plan.record.error;
   const error = new JobFailed(envelope.id, failure);
   reportKill(failure.kind, failure.report, s);
@@ -206,5 +207,10 @@ function killed(
   s: WorkerState,
 ): void {
   if (report === undefined) return;
-  s.services.events.emit("job.killed", { ...jobFields(s.entry.delivery.envelope), reason, report });
+  s.services.events.emit("job.killed", { ...jobFields(settledOf(s)), reason, report });
+}
+
+/** What was settled: the next attempt of the same job may have come in its place by now. */
+function settledOf({ entry }: WorkerState): Envelope {
+  return (entry.settled ?? entry.delivery).envelope;
 }
