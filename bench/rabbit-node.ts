@@ -28,6 +28,8 @@ export interface RabbitNodeOptions {
   readonly job: Noop;
   readonly concurrency?: number;
   readonly logger?: Logger;
+  /** This broker will be killed: nothing is relied on in a queue that is too young for that. */
+  readonly mortal?: boolean;
 }
 
 export class RabbitNode {
@@ -41,10 +43,12 @@ export class RabbitNode {
 
   static async start(options: RabbitNodeOptions): Promise<RabbitNode> {
     const { Runtime, rabbitmq } = await loadSpillway();
-    const { place, type, job, concurrency = 0, logger } = options;
+    const { place, type, job, concurrency = 0, logger, mortal = false } = options;
+    const { url, prefix } = place;
+    // A grace would hold up the first two seconds of enqueues.
+    const grace = mortal ? {} : { newQueueGrace: 0 };
     const runtime = await Runtime.start({
-      // No grace: it would hold up the first two seconds of enqueues, and no broker of a row about them is killed.
-      broker: rabbitmq({ url: place.url, prefix: place.prefix, queueType: type, newQueueGrace: 0 }),
+      broker: rabbitmq({ url, prefix, queueType: type, ...grace }),
       jobs: job.url,
       partitions: { [PARTITION]: { [QUEUE]: concurrency } },
       threads: THREADS,

@@ -21,6 +21,7 @@ const JOBS = 500;
 const RUN_BEFORE = 100;
 const GOAL_MS = 5_000;
 const PROBE_MS = 10;
+const MOST_MS = 60_000;
 
 export async function workResumes(bench: Bench): Promise<void> {
   if (bench.settings.quick) return bench.say("no broker is killed: --quick leaves that out");
@@ -39,6 +40,7 @@ export async function workResumes(bench: Bench): Promise<void> {
     job,
     concurrency: CONCURRENCY,
     logger: SILENT,
+    mortal: true,
   });
   const rounds = Math.min(MOST_ROUNDS, bench.settings.rounds);
   const values: number[] = [];
@@ -65,13 +67,7 @@ async function killed(bench: Bench, broker: PrivateBroker, node: RabbitNode): Pr
   const back = broker.restart();
   await firstAnswer(broker.url);
   const since = performance.now();
-  // What was in hand has long run: the next to end has come from the broker that is back.
-  await new Promise<void>((resolve) => {
-    const off = node.onCompletion(() => {
-      off();
-      resolve();
-    });
-  });
+  await nextEnd(node);
   const took = performance.now() - since;
   await back;
   await runsReach(before + JOBS);
@@ -79,6 +75,25 @@ async function killed(bench: Bench, broker: PrivateBroker, node: RabbitNode): Pr
   bench.check("runs of jobs", JOBS, runsOfOurs() - before);
   await node.consume(CONCURRENCY);
   return took;
+}
+
+/** What was in hand has long run: the next to end has come from the broker that is back. */
+async function nextEnd(node: RabbitNode): Promise<void> {
+  const late = new AbortController();
+  let off = () => {};
+  const ended = new Promise<void>((resolve) => {
+    off = node.onCompletion(resolve);
+  });
+  const tooLate = setTimeout(MOST_MS, undefined, { signal: late.signal }).then(() => {
+    throw new Error(`no job has ended within ${MOST_MS} ms of the broker's first answer`);
+  });
+  tooLate.catch(() => {}); // aborted
+  try {
+    await Promise.race([ended, tooLate]);
+  } finally {
+    off();
+    late.abort();
+  }
 }
 
 /** Resolves when a connection can be opened. */
