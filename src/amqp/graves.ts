@@ -148,10 +148,12 @@ export class Graves {
       const channel = await link.channel();
       channel.on("error", () => {});
       try {
-        await channel.assertQueue(name, { exclusive: true, durable: false, autoDelete: false });
+        await link.answered(
+          channel.assertQueue(name, { exclusive: true, durable: false, autoDelete: false }),
+        );
         return async () => {
-          await channel.deleteQueue(name).catch(() => {});
-          await channel.close().catch(() => {});
+          await link.answered(channel.deleteQueue(name)).catch(() => {});
+          await link.answered(channel.close()).catch(() => {});
         };
       } catch (error) {
         if (!hasCode(error, 405)) throw error;

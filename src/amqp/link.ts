@@ -35,6 +35,8 @@ export interface LinkParts {
 const FIRST_BACKOFF_MS = 100;
 /** A close that the broker does not answer is not waited for longer. */
 const CLOSE_MS = 2_000;
+/** A broker that leaves a call without an answer for so long is not there, whatever its heartbeats say. Its own are 30 s. */
+const ANSWER_MS = 60_000;
 
 export class Link {
   /** Grows with each connection. */
@@ -70,17 +72,37 @@ export class Link {
   }
 
   channel(): Promise<Channel> {
-    return this.#live().createChannel();
+    return this.#made((model) => model.createChannel());
   }
 
   confirmChannel(): Promise<ConfirmChannel> {
-    return this.#live().createConfirmChannel();
+    return this.#made((model) => model.createConfirmChannel());
   }
 
-  /** Ends it as if it had been lost: the next one is made. */
-  drop(error: Error): void {
+  /**
+   * What the broker answers to a call over this connection. Without an answer for 60 s the connection ends as if it had
+   * been lost, and the call rejects with it; an alarm's time does not count, as nothing is read then.
+   */
+  async answered<T>(call: Promise<T>): Promise<T> {
     const model = this.#model;
-    if (model !== undefined) this.#lost(model, error);
+    if (model === undefined) return call;
+    let stop = () => {};
+    const late = new Promise<never>((_, reject) => {
+      const watch = () => {
+        stop = this.#parts.clock.timer(ANSWER_MS, () => {
+          if (this.blockedBy !== undefined && model === this.#model) return watch();
+          const error = new Error(`a call was not answered within ${ANSWER_MS / 1_000} s`);
+          reject(error);
+          socketOf(model)?.destroy(error); // amqplib ends all that hangs on it, and says so
+        });
+      };
+      watch();
+    });
+    try {
+      return await Promise.race([call, late]);
+    } finally {
+      stop();
+    }
   }
 
   /** Idempotent; resolves when the broker has answered, or after 2 s. */
@@ -92,15 +114,26 @@ export class Link {
     if (model !== undefined) await this.#discard(model);
   }
 
-  #live(): ChannelModel {
-    if (this.#model === undefined) throw new Error(`${this.#parts.name}: the connection is not there`);
-    return this.#model;
+  /** What is made while the connection goes has been closed before anybody could listen for that. */
+  async #made<C>(make: (model: ChannelModel) => Promise<C>): Promise<C> {
+    const model = this.#model;
+    if (model === undefined) throw this.#gone();
+    const channel = await this.answered(make(model));
+    if (model !== this.#model) throw this.#gone();
+    return channel;
+  }
+
+  #gone(): Error {
+    return new Error(`${this.#parts.name}: the connection is not there`);
   }
 
   async #connect(): Promise<ChannelModel> {
     const { settings } = this.#parts;
     try {
-      return await connect(targetOf(settings), this.#socketOptions());
+      const model = await connect(targetOf(settings), this.#socketOptions());
+      // a broker that stops may close it in the same breath, and amqplib says that to nobody
+      if (socketOf(model)?.writableEnded === true) throw new Error("the broker closed it as it was opened");
+      return model;
     } catch (error) {
       throw connectionError(error, `RabbitMQ at ${placeOf(settings)}`);
     }

@@ -191,23 +191,24 @@ export class QueueReader implements LaneOwner, ChannelOwner {
   }
 
   async #step(): Promise<void> {
-    if (!this.#home.link.isUp || this.#waiting) return;
+    const { link, clock } = this.#home;
+    if (!link.isUp || this.#waiting) return;
     const want = this.#want;
     if (this.#channel === undefined) {
       if (want === 0) return;
-      this.#channel = new QueueChannel(await this.#home.link.channel(), this.#home.clock, this);
+      this.#channel = new QueueChannel(await link.channel(), clock, this);
     }
     const channel = this.#channel;
     const have = channel.prefetch;
     if (want === 0) {
-      if (have > 0) await channel.shrink(0);
+      if (have > 0) await link.answered(channel.shrink(0));
       if (!this.#closing) return this.#holdWhilePaused();
       this.#returning.push(...this.lane.takeAll());
       return this.#giveBack(channel);
     }
     this.#stopHeld?.();
     this.#stopHeld = undefined;
-    if (want > have) await channel.consume(this.name, want - have, this.#tag());
+    if (want > have) await link.answered(channel.consume(this.name, want - have, this.#tag()));
     else if (want < have) this.#lowerLater();
   }
 
@@ -234,7 +235,7 @@ export class QueueReader implements LaneOwner, ChannelOwner {
     try {
       channel.holdBack(true);
       await new Promise<void>((resolve) => this.#home.clock.timer(HOLD_BACK_MS, resolve));
-      await channel.shrink(want);
+      await this.#home.link.answered(channel.shrink(want));
     } finally {
       channel.holdBack(false);
       this.#busy = false;
@@ -268,7 +269,7 @@ export class QueueReader implements LaneOwner, ChannelOwner {
       if (channel.closed) return;
       this.#home.gaveBack(handed);
       channel.giveBack(handed);
-      if (oneByOne) await channel.roundTrip(this.name);
+      if (oneByOne) await this.#home.link.answered(channel.roundTrip(this.name));
     }
   }
 

@@ -63,7 +63,7 @@ export class SystemChannel {
     this.#opening = true;
     try {
       await prepare();
-      this.#receive ??= await this.#makeReceive();
+      this.#receive ??= await consumeLink.answered(this.#makeReceive());
       this.#send ??= await this.#makeSend();
       this.#isOpen = this.#receive !== undefined && this.#send !== undefined;
       if (this.#isOpen) this.#parts.opened();

@@ -74,17 +74,18 @@ export async function visit(
   });
   channel.on("close", () => arrivals.end(failed));
   try {
-    const { messageCount } = await channel.checkQueue(queue);
+    const { messageCount } = await parts.link.answered(channel.checkQueue(queue));
     if (messageCount === 0) return;
-    await channel.prefetch(Math.min(HOLD_MOST, Math.max(1, Math.min(PREFETCH, messageCount))));
-    await subscribe(channel, queue, arrivals);
+    const ahead = Math.min(HOLD_MOST, Math.max(1, Math.min(PREFETCH, messageCount)));
+    await parts.link.answered(subscribe(channel, queue, ahead, arrivals));
     await walk(parts, queue, channel, arrivals, messageCount, look);
   } finally {
-    await channel.close().catch(() => {});
+    await parts.link.answered(channel.close()).catch(() => {});
   }
 }
 
-async function subscribe(channel: Channel, queue: string, arrivals: Arrivals): Promise<void> {
+async function subscribe(channel: Channel, queue: string, ahead: number, arrivals: Arrivals): Promise<void> {
+  await channel.prefetch(ahead);
   const receive = (message: ConsumeMessage | null) =>
     message === null ? arrivals.end(new Error("the broker ended the visit")) : arrivals.push(message);
   await channel.consume(queue, receive, { priority: PRIORITY });
@@ -92,7 +93,7 @@ async function subscribe(channel: Channel, queue: string, arrivals: Arrivals): P
 
 /** The window grows with what is held, so that there is always room for the next. */
 async function walk(
-  { clock, republish }: VisitParts,
+  { link, clock, republish }: VisitParts,
   queue: string,
   channel: Channel,
   arrivals: Arrivals,
@@ -105,8 +106,7 @@ async function walk(
   for (let seen = 0; seen < count; seen++) {
     if (held.length + 1 >= window && window < HOLD_MOST) {
       window += PREFETCH;
-      await channel.prefetch(PREFETCH);
-      await subscribe(channel, queue, arrivals);
+      await link.answered(subscribe(channel, queue, PREFETCH, arrivals));
     }
     const message = await arrivals.next(clock);
     if (message === undefined) return;

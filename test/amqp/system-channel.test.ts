@@ -61,6 +61,9 @@ class FakeLink {
     this.channels.push(channel);
     return Promise.resolve(channel);
   }
+  answered<T>(call: Promise<T>) {
+    return call;
+  }
   get last(): FakeChannel {
     const last = this.channels.at(-1);
     if (last === undefined) throw new Error("no channel was made");
