@@ -24,6 +24,8 @@ const SWEEP_MS = 250;
 /** A message that was on the way each time so many channels in a row were closed is what closes them. */
 const MAX_DEATHS = 3;
 const REOPEN_MS = 200;
+/** A channel that refuses is replaced, but not more often. */
+const REPLACE_MS = 1_000;
 
 export interface PublisherParts {
   readonly link: Link;
@@ -48,6 +50,9 @@ export class Publisher {
   #outbox: Letter[] = [];
   #head = 0;
   #outboxBytes = 0;
+  /** Channels that are written to no more, with what is still on its way on them. */
+  readonly #retired = new Map<ConfirmChannel, Set<Letter>>();
+  #retiredAt = Number.NEGATIVE_INFINITY;
   readonly #inFlight = new Set<Letter>();
   #inFlightBytes = 0;
   /** Refused by the broker a moment ago, and to be sent again. */
@@ -168,17 +173,28 @@ export class Publisher {
   #confirmed(letter: Letter, error: unknown, channel: ConfirmChannel): void {
     this.#taken(letter);
     if (error === null || error === undefined) letter.end(letter.returned ? RETURNED : CONFIRMED);
-    else if (severityOf(error) === "message") this.#nacked(letter);
+    else if (severityOf(error) === "message") this.#nacked(letter, channel);
     else this.#cutOff(letter, channel);
     if (this.#head < this.#outbox.length) this.#pump();
   }
 
   #taken(letter: Letter): void {
     if (this.#inFlight.delete(letter)) this.#inFlightBytes -= letter.body.length;
+    if (this.#retired.size > 0) this.#closeRetired(letter);
+  }
+
+  #closeRetired(letter: Letter): void {
+    for (const [channel, letters] of this.#retired) {
+      letters.delete(letter);
+      if (letters.size > 0) continue;
+      this.#retired.delete(channel);
+      this.#parts.clock.turn(() => channel.close().catch(() => {})); // not from within its confirm
+    }
   }
 
   /** The broker could not store it, and says so; a cluster that has lost its majority does. */
-  #nacked(letter: Letter): void {
+  #nacked(letter: Letter, channel: ConfirmChannel): void {
+    this.#retire(channel, letter);
     const error = new BrokerRefused(this.#parts.broker, "it could not store the message (nack)");
     if (!letter.must) return letter.end({ kind: "unknown", error });
     letter.mayBeCopy();
@@ -186,6 +202,21 @@ export class Publisher {
     this.#parts.clock.timer(REOPEN_MS, () => {
       if (this.#resting.delete(letter)) this.send(letter);
     });
+  }
+
+  /**
+   * The next channel may be taken at its word: RabbitMQ 3.10 refuses, for as long as a channel lives, what goes to a queue
+   * whose leader went down as the channel first looked for it.
+   */
+  #retire(channel: ConfirmChannel, refused: Letter): void {
+    const now = this.#parts.clock.now();
+    if (channel !== this.#channel || now - this.#retiredAt < REPLACE_MS) return;
+    this.#retiredAt = now;
+    this.#channel = undefined;
+    this.#choked = false;
+    this.#retired.set(channel, new Set(this.#inFlight));
+    this.#closeRetired(refused);
+    void this.#open();
   }
 
   #cutOff(letter: Letter, channel: ConfirmChannel): void {
@@ -226,10 +257,13 @@ export class Publisher {
     });
     channel.on("return", (message) => this.#return(message));
     channel.on("drain", () => {
+      if (channel !== this.#channel) return;
       this.#choked = false;
       this.#pump();
     });
     channel.on("close", () => {
+      this.#retired.delete(channel);
+      if (this.#channel !== undefined && this.#channel !== channel) return;
       this.#dead(channel);
       this.#choked = false;
       if (!this.#closed && this.#parts.link.isUp) this.#parts.clock.timer(REOPEN_MS, () => void this.#open());

@@ -275,9 +275,42 @@ describe("a letter", () => {
     expect(world.end("must")).toBeUndefined();
     expect(world.publisher.unconfirmed).toBe(1);
     await world.clock.advance(200);
-    expect(world.written()).toEqual(["may", "must", "must"]);
-    channel.confirm();
+    expect(world.written()).toEqual(["must"]); // on a new channel
+    world.channel.confirm();
     expect(world.end("must")).toBe("confirmed");
+  });
+
+  test("that a channel refuses is the last of that channel: it is closed when nothing is on its way on it", async () => {
+    const first = await world.up();
+    for (const id of ["refused", "slow", "slower"]) world.send(id);
+    first.nack();
+    world.send("next");
+    await world.clock.settle();
+    expect(world.channels).toHaveLength(2);
+    expect(world.channel.written.map(({ id }) => id)).toEqual(["next"]);
+    first.confirm();
+    await world.clock.settle();
+    expect(first.isClosed).toBe(false);
+    first.confirm();
+    await world.clock.settle();
+    expect(first.isClosed).toBe(true);
+    world.channel.confirm();
+    expect(["slow", "slower", "next"].map((id) => world.end(id))).toEqual(Array(3).fill("confirmed"));
+    world.send("later");
+    expect(world.channel.written.at(-1)?.id).toBe("later");
+  });
+
+  test("that every channel refuses costs one channel a second", async () => {
+    await world.up();
+    world.send("must", { must: true });
+    for (let ms = 0; ms < 3_000; ms += 200) {
+      if (world.channel.waiting.length > 0) world.channel.nack();
+      await world.clock.advance(200);
+    }
+    expect(world.channels).toHaveLength(4);
+    world.channel.confirm();
+    expect(world.end("must")).toBe("confirmed");
+    expect(world.channels.filter(({ isClosed }) => !isClosed)).toHaveLength(1);
   });
 });
 
