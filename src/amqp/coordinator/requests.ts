@@ -1,0 +1,144 @@
+/**
+ * What nodes ask of a partition's coordinator, what it answers, and what it keeps: the words of its journal.
+ *
+ * Owns no code. All of it is JSON. Every request may come twice (its first coordinator died before it had answered) and
+ * then gets the same answer. Changes are what the journal holds; execution keys are leases of live nodes and are in none.
+ */
+
+/** One process: a node's name, and what tells this run of it from the one before. */
+export interface NodeId {
+  readonly node: string;
+  readonly boot: string;
+}
+
+export type Request =
+  /** Before a keyed job is published. The same id may reserve again. */
+  | { readonly t: "reserve"; readonly key: string; readonly id: string }
+  /** The publish of a reserved job was confirmed (a cast), or is known to have failed: it lapses 30 s later. */
+  | { readonly t: "published"; readonly key: string; readonly id: string; readonly ok: boolean }
+  /**
+   * A job is about to run: asserts its queue key, asks for its execution key, whichever it has. `token` tells this ask
+   * from an earlier one of the same job and comes back with the grant.
+   */
+  | {
+      readonly t: "begin";
+      readonly id: string;
+      readonly hop: number;
+      readonly attempt: number;
+      readonly queueKey?: string;
+      readonly executionKey?: string;
+      readonly token: number;
+    }
+  /** Takes an ask for an execution key back, also one whose grant is under way. */
+  | { readonly t: "withdraw"; readonly executionKey: string; readonly id: string; readonly token: number }
+  /**
+   * A job leaves: its execution key is free. With `ended` its queue key too, and its id is remembered with its hop for
+   * an hour; `buried` says that it lies there. Without `ended` it comes again (retry, hand-back) and keeps its queue key.
+   */
+  | {
+      readonly t: "end";
+      readonly id: string;
+      readonly hop: number;
+      readonly attempt: number;
+      readonly queueKey?: string;
+      readonly executionKey?: string;
+      readonly ended: boolean;
+      readonly buried: boolean;
+    }
+  /** A buried job was dropped: its id may be used again. */
+  | { readonly t: "dropped"; readonly ids: readonly string[] }
+  | { readonly t: "mark"; readonly id: string }
+  | { readonly t: "unmark"; readonly ids: readonly string[] }
+  | { readonly t: "pause"; readonly queue: string; readonly paused: boolean }
+  /** All that this node holds and awaits: after an election, and when it has come back. Replaces what was known of it. */
+  | {
+      readonly t: "announce";
+      readonly holds: readonly Held[];
+      readonly awaits: readonly Held[];
+    }
+  /** What a node's replica is made of. */
+  | { readonly t: "replica" }
+  /** Questions and releases by hand. */
+  | {
+      readonly t: "is-queued" | "is-executing" | "release-queued" | "release-executing";
+      readonly key: string;
+    }
+  | { readonly t: "holders" };
+
+export interface Held {
+  readonly executionKey: string;
+  readonly id: string;
+  readonly token: number;
+}
+
+export type Answer =
+  | { readonly ok: true }
+  /** Of `reserve`; of `begin` when another job has the queue key: the job is buried as a duplicate. */
+  | { readonly duplicate: "queueKey" | "id"; readonly holder: string }
+  /** Of `begin`: a copy of what ended (this hop or a later one): it is acknowledged and not run. */
+  | { readonly ended: true }
+  /** Of `begin` with an execution key. Who is queued is told of its grant later. */
+  | { readonly granted: boolean }
+  | { readonly tooMany: number }
+  | { readonly replica: Replica }
+  /** Of a question: the id that holds; of a release: the id that held. */
+  | { readonly holder: string | null }
+  | { readonly holders: Holders };
+
+export interface Replica {
+  readonly marks: readonly string[];
+  readonly paused: readonly string[];
+}
+
+export interface Holders {
+  readonly queued: readonly { readonly key: string; readonly id: string }[];
+  readonly executing: readonly {
+    readonly key: string;
+    readonly id: string;
+    readonly node: string;
+    readonly waiting: number;
+  }[];
+}
+
+/** What the coordinator says of itself, after the change it rests on is durable. */
+export type Notice =
+  /** To the node that asked. */
+  | {
+      readonly t: "granted";
+      readonly to: NodeId;
+      readonly executionKey: string;
+      readonly id: string;
+      readonly token: number;
+    }
+  /** To all: replicas follow. */
+  | { readonly t: "marked" | "unmarked"; readonly ids: readonly string[] }
+  | { readonly t: "paused"; readonly queue: string; readonly paused: boolean }
+  /** To all: a release by hand, an event. */
+  | {
+      readonly t: "released";
+      readonly kind: "queueKey" | "executionKey";
+      readonly key: string;
+      readonly id: string;
+    };
+
+/** What the journal holds, in order. Applied to the state it gives the state again. */
+export type Change =
+  | { readonly c: "key"; readonly key: string; readonly id: string; readonly by: NodeId; readonly at: number }
+  /** It was confirmed, or taken by a worker: it no longer rests on its node. */
+  | { readonly c: "kept"; readonly key: string; readonly id: string; readonly attempt: number }
+  /** Its publish failed: it lapses then. */
+  | { readonly c: "lapses"; readonly key: string; readonly id: string; readonly at: number }
+  | { readonly c: "free"; readonly key: string; readonly id: string }
+  | {
+      readonly c: "ended";
+      readonly id: string;
+      readonly hop: number;
+      readonly at: number;
+      readonly buried: boolean;
+    }
+  | { readonly c: "forgotten"; readonly ids: readonly string[] }
+  | { readonly c: "mark"; readonly id: string; readonly at: number }
+  | { readonly c: "unmark"; readonly ids: readonly string[] }
+  | { readonly c: "pause"; readonly queue: string; readonly paused: boolean }
+  /** The list of nodes: whose word is awaited after an election. */
+  | { readonly c: "node"; readonly node: string; readonly boot: string; readonly there: boolean };
