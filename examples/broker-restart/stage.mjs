@@ -18,7 +18,7 @@ const NODE = fileURLToPath(new URL("./node.mjs", import.meta.url));
 const LOOK_MS = 100;
 /** What has come again is known to have ended, and is acknowledged, well within this. */
 const SETTLE_MS = 8_000;
-/** A job that has not ended so long after it should have is lost. */
+/** What has not happened so long after it should have: a job is lost, an enqueue has failed. */
 const PATIENCE_MS = 60_000;
 /** Stored or not, nobody can tell, or surely not: enqueuing the same id again is right. */
 const AGAIN = new Set(["EnqueueOutcomeUnknown", "BrokerUnreachable", "BrokerBlocked"]);
@@ -133,11 +133,12 @@ export class Stage {
 
   async #put(id, args, queue) {
     const options = { partition: PARTITION, id, ...(queue === undefined ? {} : { queue }) };
+    const until = Date.now() + PATIENCE_MS;
     while (!this.#leaving) {
       try {
         return await this.runtime.enqueue(long, args, options);
       } catch (error) {
-        if (!AGAIN.has(error.code)) throw error;
+        if (!AGAIN.has(error.code) || Date.now() > until) throw error;
         await wait(LOOK_MS);
       }
     }
