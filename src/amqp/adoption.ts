@@ -33,10 +33,13 @@ class Doubt<T> {
   /** The live node that has it in hand. */
   owner: string | undefined;
   askedAt = Number.NEGATIVE_INFINITY;
+  /** It takes a place of the prefetch, and the broker may send another in its stead. */
+  held = false;
   constructor(
     readonly arrival: Arrival<T>,
     /** Somebody who is silent may have started it. */
     readonly flagged: boolean,
+    readonly since: number,
   ) {}
 
   get copy(): Copy {
@@ -63,7 +66,10 @@ export interface AdoptionOut<T> {
   over(item: T): void;
   /** It is the redelivery of what is in hand: that one settles by this delivery from now on. */
   adopt(item: T, id: string): void;
-  /** It is held for another node, or behind a copy here; `false`: no more. It takes a place of the prefetch meanwhile. */
+  /**
+   * It is held: for another node, behind a copy here, or since nobody can tell yet whose it is. It takes a place of the
+   * prefetch meanwhile; `false`: no more.
+   */
   hold(item: T, held: boolean): void;
   /** To all nodes: who has these in hand? */
   ask(copies: readonly Copy[]): void;
@@ -73,6 +79,8 @@ export type Claim = "running" | "ended" | "no";
 
 const ASK_AGAIN_MS = 300;
 const POLL_OWNER_MS = 1_000;
+/** Most doubts are over sooner; the window is not made larger for those. */
+const HELD_AFTER_MS = 1_000;
 const MOST_RETURNED = 20_000;
 /** One question names at most so many. */
 const MOST_ASKED = 500;
@@ -112,7 +120,7 @@ export class Adoption<T> {
     if (!again && !doubled) return out.start(item);
     const returned = this.#returned.get(copy.id);
     const mine = returned !== undefined && isSame(returned, copy);
-    const doubt = new Doubt(arrival, again && !mine);
+    const doubt = new Doubt(arrival, again && !mine, now);
     if (this.#nobodyElse(doubt)) return out.start(item);
     this.#add(doubt);
     this.#askAll(now, out);
@@ -180,7 +188,7 @@ export class Adoption<T> {
   peerGone(name: string, now: number, out: AdoptionOut<T>): void {
     for (const doubt of this.#all()) {
       if (doubt.owner !== name) continue;
-      this.#free(doubt, out);
+      doubt.owner = undefined;
       doubt.heard.clear();
     }
     this.look(now, out);
@@ -188,7 +196,10 @@ export class Adoption<T> {
 
   /** Called every now and then, and whenever peers have changed: starts what nobody claims, asks for the rest. */
   look(now: number, out: AdoptionOut<T>): void {
-    for (const doubt of this.#all()) if (this.#nobodyElse(doubt)) this.#start(doubt, out);
+    for (const doubt of this.#all()) {
+      if (this.#nobodyElse(doubt)) this.#start(doubt, out);
+      else if (now - doubt.since >= HELD_AFTER_MS) this.#hold(doubt, out);
+    }
     this.#askAll(now, out);
   }
 
@@ -206,13 +217,13 @@ export class Adoption<T> {
   #claimed(doubt: Doubt<T>, from: string, claim: Claim, out: AdoptionOut<T>): void {
     if (claim === "ended") return this.#end(doubt, out);
     if (claim === "running") {
-      if (doubt.owner === undefined) out.hold(doubt.item, true);
+      this.#hold(doubt, out);
       doubt.owner = from;
       doubt.heard.delete(from);
       return;
     }
     if (claim !== "no") return; // of another version: what it means is not known, and no silence is a no
-    if (doubt.owner === from) this.#free(doubt, out);
+    if (doubt.owner === from) doubt.owner = undefined;
     doubt.heard.add(from);
     if (this.#nobodyElse(doubt)) this.#start(doubt, out);
   }
@@ -269,9 +280,9 @@ export class Adoption<T> {
     return true;
   }
 
-  #free(doubt: Doubt<T>, out: AdoptionOut<T>): void {
-    if (doubt.owner !== undefined) out.hold(doubt.item, false);
-    doubt.owner = undefined;
+  #hold(doubt: Doubt<T>, out: AdoptionOut<T>): void {
+    if (!doubt.held) out.hold(doubt.item, true);
+    doubt.held = true;
   }
 
   #add(doubt: Doubt<T>): void {
@@ -281,7 +292,7 @@ export class Adoption<T> {
   }
 
   #remove(doubt: Doubt<T>, out: AdoptionOut<T>): void {
-    this.#free(doubt, out);
+    if (doubt.held) out.hold(doubt.item, false);
     const of = this.#doubts.get(doubt.copy.id) ?? [];
     const rest = of.filter((one) => one !== doubt);
     if (rest.length === 0) this.#doubts.delete(doubt.copy.id);

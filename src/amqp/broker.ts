@@ -57,9 +57,10 @@ export class RabbitBroker implements Broker {
 
   /** Readers first, so that what is settled is acknowledged; then a farewell, so that nobody waits for us. */
   async close(): Promise<void> {
-    const { publisher, custody, cluster, connections } = this.#parts;
+    const { publisher, outgoing, custody, cluster, connections } = this.#parts;
     if (!connections.ending()) return;
     await publisher.drain(connections.isUp ? CLOSE_MS : 0);
+    await outgoing.aged();
     await this.#readers.close();
     // what ended here and could not be acknowledged would be started by who hears of it last
     if (custody.hasUntold) await cluster.opened(CLOSE_MS);

@@ -10,7 +10,7 @@ import type { Clock } from "../kernel/types.ts";
 import { type CallBody, Calls } from "./calls.ts";
 import { TOPOLOGY_VERSION } from "./names.ts";
 import { type Announcement, BEAT_MS, Peers, type PeersOut } from "./peers.ts";
-import { SystemChannel, type SystemParts, type Told } from "./system-channel.ts";
+import { ECHO, SystemChannel, type SystemParts, type Told } from "./system-channel.ts";
 
 export interface ClusterListener {
   node(name: string, state: "up" | "late" | "gone"): void;
@@ -47,7 +47,7 @@ export class RabbitCluster implements Cluster, PeersOut {
   #jobs: readonly string[] = [];
   #queues: readonly string[] = [];
   #version = 1;
-  #tickedAt = 0;
+  #heardAt = 0;
   #beatAt = 0;
   #stopTick: () => void = () => {};
 
@@ -57,6 +57,7 @@ export class RabbitCluster implements Cluster, PeersOut {
     this.#system = new SystemChannel({
       ...parts,
       hear: (told) => this.#hear(told),
+      echo: () => this.#echoed(),
       opened: () => this.#opened(),
       closed: () => this.peers.disconnected(),
     });
@@ -79,7 +80,7 @@ export class RabbitCluster implements Cluster, PeersOut {
   }
 
   start(): void {
-    this.#tickedAt = this.#parts.clock.now();
+    this.#heardAt = this.#parts.clock.now();
     this.#tick();
   }
 
@@ -148,7 +149,7 @@ export class RabbitCluster implements Cluster, PeersOut {
 
   #opened(): void {
     this.peers.connected();
-    this.#tickedAt = this.#parts.clock.now();
+    this.#heardAt = this.#parts.clock.now();
     this.#system.send("control", "hello", this.#announcement());
     this.#parts.listener.connected();
   }
@@ -156,13 +157,23 @@ export class RabbitCluster implements Cluster, PeersOut {
   #tick(): void {
     this.#stopTick = this.#parts.clock.timer(TICK_MS, () => this.#tick());
     const now = this.#parts.clock.now();
-    const passed = now - this.#tickedAt;
-    this.#tickedAt = now;
     if (now - this.#beatAt >= BEAT_MS) {
       this.#beatAt = now;
       this.#system.send("control", "beat", this.#version);
     }
     if (!this.isOpen) return;
+    this.#system.send({ node: this.#parts.node }, ECHO, null);
+    this.#parts.listener.look();
+  }
+
+  /**
+   * Others have been silent for so long: only now is that known. A connection that is dead and not noticed yet brings no
+   * echo, and the silence on it is not theirs.
+   */
+  #echoed(): void {
+    const now = this.#parts.clock.now();
+    const passed = now - this.#heardAt;
+    this.#heardAt = now;
     this.peers.elapsed(passed, this);
     this.#parts.listener.look();
   }
@@ -176,7 +187,14 @@ export class RabbitCluster implements Cluster, PeersOut {
     const { queueType, nodeTimeoutMs } = this.#parts;
     return {
       version: this.#version,
-      says: { jobs: this.#jobs, queues: this.#queues, queueType, topology: TOPOLOGY_VERSION, nodeTimeoutMs },
+      says: {
+        jobs: this.#jobs,
+        queues: this.#queues,
+        queueType,
+        topology: TOPOLOGY_VERSION,
+        nodeTimeoutMs,
+        peers: this.peers.alive.map(({ name, boot }) => [name, boot]),
+      },
     };
   }
 
@@ -226,8 +244,17 @@ export class RabbitCluster implements Cluster, PeersOut {
     if (peer === undefined || typeof version !== "number" || !isAnnouncement(says)) return;
     peer.version = version;
     peer.announcement = says;
+    if (this.peers.heardOf(this.#named(says), this)) this.#changed();
     for (const difference of this.#differences(says)) this.#mixed(from, difference);
     this.#parts.listener.look();
+  }
+
+  /** Whom that node knows, and we do not: one that came and was cut off while we were away, say. */
+  #named(says: Announcement): readonly (readonly [name: string, boot: string])[] {
+    const named = Array.isArray(says.peers) ? says.peers : [];
+    return named.filter(
+      ([name, boot]) => typeof name === "string" && typeof boot === "string" && name !== this.#parts.node,
+    );
   }
 
   /** What two nodes of one cluster would not differ in. */

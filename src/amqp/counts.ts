@@ -22,7 +22,8 @@ interface Entry {
   asking: boolean;
 }
 
-const UNASKED: Counted = { ready: 0, consumers: 0 };
+/** Nobody has asked yet. */
+export const UNASKED: Counted = { ready: 0, consumers: 0 };
 
 export class Counts {
   readonly #entries = new Map<string, Entry>();

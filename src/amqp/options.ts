@@ -10,6 +10,7 @@ import { InvalidOptions } from "../broker/errors.ts";
 import { durationMs, field, structureOf, unknownKeys, whole, withDefault } from "../broker/options.ts";
 import type { Duration } from "../jobs/duration.ts";
 import { checkName } from "../jobs/names.ts";
+import { BEAT_MS } from "./peers.ts";
 
 export type QueueType = "quorum" | "classic";
 
@@ -263,7 +264,8 @@ export function placeOf({ host, port, virtualHost, tls }: RabbitSettings): strin
  * must have noticed a dead connection (two heartbeats, at most three) and have made a new one.
  */
 export function checkNodeTimeout(nodeTimeoutMs: number, { heartbeatS }: RabbitSettings): void {
-  const least = 3 * heartbeatS * 1_000 + LONGEST_BACKOFF_MS + 1_000;
+  // the last beat that others heard may be as old as one beat when the connection dies
+  const least = 3 * heartbeatS * 1_000 + LONGEST_BACKOFF_MS + BEAT_MS;
   if (nodeTimeoutMs < least)
     throw new InvalidOptions([
       `nodeTimeout is ${nodeTimeoutMs} ms; with a heartbeat of ${heartbeatS} s it must be at least ${least} ms, or a node that reconnects would find its jobs started elsewhere`,

@@ -37,6 +37,8 @@ const LEVEL_SLACK_MS = 50;
 export class Outgoing {
   readonly #parts: OutgoingParts;
   readonly #levels: ReadonlySet<number>;
+  /** What has been stored and waits for its queue to be old enough. */
+  readonly #ageing = new Set<Promise<void>>();
 
   constructor(parts: OutgoingParts) {
     this.#parts = parts;
@@ -49,11 +51,11 @@ export class Outgoing {
     if (body.length > MESSAGE_BYTES_MAX)
       return group.refuse(envelope, new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX));
     const route = this.#routeOf(envelope);
-    const { topology, clock, publisher } = this.#parts;
+    const { topology, publisher } = this.#parts;
     const graceMs = topology.graceLeft(route.key);
     const settle = (sent: Sent) => {
       if (graceMs === 0 || sent.kind !== "confirmed") group.settled(envelope, sent);
-      else clock.timer(graceMs, () => group.settled(envelope, sent));
+      else void this.#age(graceMs).then(() => group.settled(envelope, sent));
     };
     publisher.send(new Letter(route, body, envelope.id, envelope.job, undefined, false, settle));
   }
@@ -187,9 +189,19 @@ export class Outgoing {
 
   /** Until none of these queues is so young that a killed broker could lose what it confirmed. */
   async #aged(queues: readonly string[]): Promise<void> {
-    const { topology, clock } = this.#parts;
-    const ms = Math.max(0, ...queues.map((name) => topology.graceLeft(name)));
-    if (ms > 0) await new Promise<void>((resolve) => clock.timer(ms, resolve));
+    const ms = Math.max(0, ...queues.map((name) => this.#parts.topology.graceLeft(name)));
+    if (ms > 0) await this.#age(ms);
+  }
+
+  #age(ms: number): Promise<void> {
+    const over = new Promise<void>((resolve) => this.#parts.clock.timer(ms, resolve));
+    this.#ageing.add(over);
+    return over.finally(() => this.#ageing.delete(over));
+  }
+
+  /** Resolves when nobody waits for the age of a queue any more: a process that ends before that would tell nobody. */
+  async aged(): Promise<void> {
+    while (this.#ageing.size > 0) await Promise.all(this.#ageing);
   }
 }
 

@@ -14,6 +14,8 @@ export interface Announcement {
   readonly queueType: string;
   readonly topology: number;
   readonly nodeTimeoutMs: number;
+  /** Who else is there, as it knows. Nodes of an earlier version say nothing of that. */
+  readonly peers?: readonly (readonly [name: string, boot: string])[];
 }
 
 export interface Peer {
@@ -38,10 +40,13 @@ const LATE_MS = 3 * BEAT_MS;
 const LONGEST_STEP_MS = 2_000;
 /** Who is there answers our hello within this. */
 const HELLO_MS = 1_000;
+/** Who has left is told from who has only been heard of by name. */
+const MOST_DEPARTED = 1_000;
 
 export class Peers {
   readonly #peers = new Map<string, Peer>();
   readonly #goneMs: number;
+  readonly #departed = new Set<string>();
   /** For how long this node has been connected, all in all. */
   connectedMs = 0;
   /** The same since it was last cut off. */
@@ -107,8 +112,24 @@ export class Peers {
     return peer;
   }
 
+  /**
+   * Others say that these are there. Whoever is new to us may hold what comes to us next: it is a peer until it has been
+   * silent for long enough. True when somebody was new.
+   */
+  heardOf(named: readonly (readonly [name: string, boot: string])[], out: PeersOut): boolean {
+    let isNew = false;
+    for (const [name, boot] of named) {
+      if (this.#peers.has(name) || this.#departed.has(`${name} ${boot}`)) continue;
+      isNew = true;
+      this.heard(name, boot, out);
+    }
+    return isNew;
+  }
+
   /** It said farewell. */
   left(name: string, boot: string, out: PeersOut): void {
+    if (this.#departed.size >= MOST_DEPARTED) this.#departed.clear();
+    this.#departed.add(`${name} ${boot}`);
     if (this.#peers.get(name)?.boot !== boot) return;
     this.#peers.delete(name);
     out.peer(name, "gone");

@@ -10,6 +10,7 @@ import { UnknownQueue } from "../broker/errors.ts";
 import { decodeEnvelope } from "../jobs/codec.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
+import { UNASKED } from "./counts.ts";
 import { messageIdOf } from "./epitaph.ts";
 import { Handed } from "./handed.ts";
 import { COPY } from "./letter.ts";
@@ -126,8 +127,9 @@ export class Readers implements ReaderHome {
 
   counts(queue: QueueRef): QueueCounts | undefined {
     const name = this.nameOf(queue);
-    const { ready } = this.#parts.counts.get(name);
-    if (ready === undefined || !this.#isKnown(name)) return undefined;
+    const counted = this.#parts.counts.get(name);
+    const { ready } = counted;
+    if (ready === undefined || (counted === UNASKED && !this.#isKnown(name))) return undefined;
     const buried = this.#parts.counts.get(this.#parts.names.buried(queue)).ready ?? 0;
     const lane = this.#current.get(name)?.lane;
     const unsettled = lane?.unsettled ?? 0;

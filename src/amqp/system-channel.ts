@@ -28,6 +28,8 @@ export interface SystemParts {
   /** Declares the exchange. */
   readonly prepare: () => Promise<void>;
   readonly hear: (told: Told) => void;
+  /** What this node has sent to itself is back: all that was sent before it has been heard. */
+  readonly echo: () => void;
   /** Both ways are open (again). */
   readonly opened: () => void;
   readonly closed: () => void;
@@ -37,6 +39,8 @@ export interface SystemParts {
 export type Reach = "control" | "information" | { readonly node: string };
 
 const RETRY_MS = 250;
+/** The kind of message that a node sends to itself. */
+export const ECHO = "echo";
 /** More than an answer ever is; what is larger is dropped. */
 const MOST_BYTES = 32 * 1024 * 1024;
 
@@ -141,7 +145,10 @@ export class SystemChannel {
     if (message === null) return void channel.close().catch(() => {});
     const told = read(message.content);
     if (told === undefined) return; // not from a node of ours
-    if (told.from === this.#parts.node && told.boot === this.#parts.boot) return;
+    if (told.from === this.#parts.node && told.boot === this.#parts.boot) {
+      if (told.kind === ECHO) this.#parts.echo();
+      return;
+    }
     try {
       this.#parts.hear(told);
     } catch (error) {

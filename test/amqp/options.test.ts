@@ -364,9 +364,9 @@ describe("secrets", () => {
 
 describe("nodeTimeout", () => {
   test.each([
-    [2, 9_000],
-    [1, 6_000],
-    [10, 33_000],
+    [2, 10_000],
+    [1, 7_000],
+    [10, 34_000],
   ])("with a heartbeat of %d s must be at least %d ms", (heartbeat, least) => {
     const settings = checkRabbit({ heartbeat });
     expect(() => checkNodeTimeout(least, settings)).not.toThrow();

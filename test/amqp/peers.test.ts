@@ -208,3 +208,21 @@ test("which jobs the others know is in their announcements", () => {
   peers.left("b", "b1", out);
   expect(peers.knows("mail")).toBe(false);
 });
+
+describe("a node that only others know", () => {
+  test("is a peer until it has been silent for long enough", () => {
+    expect(peers.heardOf([["a", "a1"]], out)).toBe(true);
+    expect(peers.heardOf([["a", "a1"]], out)).toBe(false);
+    expect(peers.names).toEqual(["a"]);
+    pass(GONE_MS);
+    expect(told).toEqual(["a up", "a late", "a gone"]);
+  });
+
+  test("and that has left is not brought back by who has not heard that yet", () => {
+    hear("a");
+    peers.left("a", "a1", out);
+    expect(peers.heardOf([["a", "a1"]], out)).toBe(false);
+    expect(peers.names).toEqual([]);
+    expect(peers.heardOf([["a", "a2"]], out)).toBe(true); // its next process
+  });
+});

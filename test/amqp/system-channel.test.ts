@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Link } from "../../src/amqp/link.ts";
 import { Names } from "../../src/amqp/names.ts";
-import { SystemChannel, type Told } from "../../src/amqp/system-channel.ts";
+import { ECHO, SystemChannel, type Told } from "../../src/amqp/system-channel.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 
 const SEED = Number(process.env.SPILLWAY_SEED ?? Date.now() % 2 ** 31);
@@ -95,6 +95,7 @@ beforeEach(() => {
     boot: "b1",
     prepare: () => prepares(),
     hear: (message) => void heard.push(message),
+    echo: () => void told.push("echo"),
     opened: () => void told.push("opened"),
     closed: () => void told.push("closed"),
     warn: (text) => void told.push(text),
@@ -129,6 +130,17 @@ describe("a message", () => {
     expect(heard).toEqual([]);
     publishes(JSON.stringify(["beat", "me", "b0", null]));
     expect(heard).toHaveLength(2);
+  });
+
+  test("that this process has sent to itself is an echo, and no other one is", () => {
+    channel.send({ node: "me" }, ECHO, null);
+    const { key, text } = publish.last.sent[0] ?? { key: "", text: "" };
+    expect(key).toBe("node.me");
+    told = [];
+    publishes(text.replace('"b1"', '"b0"'));
+    expect(told).toEqual([]);
+    publishes(text);
+    expect(told).toEqual(["echo", "echo"]); // by either of its two queues
   });
 
   test.each([

@@ -20,7 +20,7 @@ import { cleanUpPrefix } from "./made.ts";
 
 export const P = "p";
 /** The shortest silence after which a node is gone, with a heartbeat of one second. */
-export const NODE_TIMEOUT_MS = 6_000;
+export const NODE_TIMEOUT_MS = 7_000;
 
 export interface NodeOptions extends RuntimeOptions {
   readonly rabbit?: RabbitOptions;
