@@ -1,0 +1,123 @@
+/**
+ * A node's process killed by SIGKILL while its threads run bodies: the other node starts those again, and no others,
+ * with no attempt spent; what had only been handed to the dead one starts once.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { rabbitmq } from "../../src/amqp/index.ts";
+import { defineJob } from "../../src/jobs/definition.ts";
+import { Runtime } from "../../src/runtime/runtime.ts";
+import { until } from "../conformance/harness.ts";
+import { quiet } from "../runtime/support.ts";
+import { describeAmqp, freshPrefix } from "./support/broker.ts";
+import { cleanUpPrefix } from "./support/made.ts";
+
+const NODE = fileURLToPath(new URL("./fixtures/node.mjs", import.meta.url));
+/** Four bodies on each node at once, and as many that have not started. */
+const JOBS = 12;
+const gated = defineJob({ name: "gated", perform: (_args: { log: string; gate: string }) => {} });
+
+interface Told {
+  readonly type: string;
+  readonly other?: string;
+  readonly id?: string;
+}
+
+class NodeProcess {
+  readonly told: Told[] = [];
+  readonly name: string;
+  readonly #child: ChildProcess;
+
+  constructor(url: string, prefix: string, name: string) {
+    this.name = name;
+    this.#child = fork(NODE, [JSON.stringify({ url, prefix, name })]);
+    this.#child.on("message", (message) => void this.told.push(message as Told));
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  hears(type: string, other?: string): Promise<unknown> {
+    return until(
+      () => this.told,
+      (told) => told.some((one) => one.type === type && (other === undefined || one.other === other)),
+    );
+  }
+
+  async kill(): Promise<void> {
+    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.kill("SIGKILL");
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.disconnect();
+    await ended;
+  }
+}
+
+/** Whose bodies have started, by job: process ids, and that no attempt was spent. */
+function startsOf(log: string): Map<string, number[]> {
+  const starts = new Map<string, number[]>();
+  for (const line of readFileSync(log, "utf8").split("\n")) {
+    const [what, id = "", attempt, pid] = line.split(" ");
+    if (what !== "start") continue;
+    expect(attempt).toBe("0");
+    starts.set(id, [...(starts.get(id) ?? []), Number(pid)]);
+  }
+  return starts;
+}
+
+describeAmqp("a node that is killed", (url) => {
+  test("has its running jobs run again by the other node, and no others", { timeout: 120_000 }, async () => {
+    const prefix = freshPrefix();
+    const folder = mkdtempSync(join(tmpdir(), "spillway-killed-"));
+    const [log, gate] = [join(folder, "log"), join(folder, "gate")];
+    writeFileSync(log, "");
+    const producer = await Runtime.start({
+      broker: rabbitmq({ url, prefix, heartbeat: 1, newQueueGrace: 0 }),
+      nodeTimeout: 7_000,
+      partitions: { p: { default: 0 } },
+      logger: quiet,
+    });
+    const dead = new NodeProcess(url, prefix, "dead");
+    const heir = new NodeProcess(url, prefix, "heir");
+    onTestFinished(async () => {
+      await dead.stop();
+      await heir.stop();
+      await producer.stop();
+      await cleanUpPrefix(url, prefix, [{ partition: "p", queue: "default" }]);
+      rmSync(folder, { recursive: true });
+    });
+    await Promise.all([dead, heir].map((node) => node.hears("ready")));
+    const many = Array.from({ length: JOBS }, () => ({ log, gate }));
+    await producer.enqueueMany(gated, many, { partition: "p" });
+    await until(
+      () => startsOf(log),
+      (starts) => starts.size === 8,
+    );
+    const ofDead = [...startsOf(log)].filter(([, pids]) => pids[0] === dead.pid).map(([id]) => id);
+    expect(ofDead).toHaveLength(4);
+
+    await dead.kill();
+    await heir.hears("node.gone", "dead");
+    writeFileSync(gate, "");
+    await until(
+      () => heir.told.filter(({ type }) => type === "job.completed"),
+      (ended) => ended.length === JOBS,
+    );
+
+    const starts = startsOf(log);
+    expect(starts.size).toBe(JOBS);
+    for (const [id, pids] of starts)
+      expect(pids).toEqual(ofDead.includes(id) ? [dead.pid, heir.pid] : [heir.pid]);
+    expect(await producer.queues.purge("p", "default")).toBe(0);
+  });
+});
