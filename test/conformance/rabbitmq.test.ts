@@ -21,7 +21,7 @@ function subject(url: string, queueType: QueueType): Subject {
   // the shortest silence that the options take: a node that is opened again waits it out
   const settings = checkRabbit({ url, prefix, queueType, newQueueGrace: 0, heartbeat: 1 });
   let nodes = 0;
-  const create = () => new RabbitBroker({ settings, node: `node-${++nodes}`, nodeTimeoutMs: 6_000 });
+  const create = () => new RabbitBroker({ settings, node: `node-${++nodes}`, nodeTimeoutMs: 7_000 });
   return { broker: create(), reopen: create, dispose: () => cleanUpPrefix(url, prefix, [Q, OTHER, TWO]) };
 }
 
