@@ -58,6 +58,7 @@ export class Publisher {
   /** Refused by the broker a moment ago, and to be sent again. */
   readonly #resting = new Set<Letter>();
   #stopSweep: (() => void) | undefined;
+  #lastWarning = "";
   #closed = false;
 
   constructor(parts: PublisherParts) {
@@ -238,14 +239,21 @@ export class Publisher {
     try {
       await this.#parts.prepare();
       const channel = await this.#parts.link.confirmChannel();
+      this.#lastWarning = "";
       this.#adopt(channel);
     } catch (error) {
       if (this.#parts.link.isUp)
-        this.#parts.warn(channelError(error, this.#parts.broker, "publishing").message);
+        this.#warnOnce(channelError(error, this.#parts.broker, "publishing").message);
       this.#parts.clock.timer(REOPEN_MS, () => void this.#open());
     } finally {
       this.#opening = false;
     }
+  }
+
+  /** It is tried five times a second, and the reason is mostly the same. */
+  #warnOnce(text: string): void {
+    if (text !== this.#lastWarning) this.#parts.warn(text);
+    this.#lastWarning = text;
   }
 
   #adopt(channel: ConfirmChannel): void {

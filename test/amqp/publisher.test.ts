@@ -526,13 +526,13 @@ describe("the channel is gone", () => {
     expect(world.written()).toEqual(["must"]);
   });
 
-  test("a channel that cannot be made is tried again, and that is said", async () => {
+  test("a channel that cannot be made is tried again, and that is said once", async () => {
     world.prepares = () => Promise.reject(new Error("access refused"));
     world.publisher.linkUp();
     world.send("a");
     await world.clock.advance(450);
     expect(world.channels).toHaveLength(0);
-    expect(world.warnings.length).toBeGreaterThan(1);
+    expect(world.warnings).toHaveLength(1);
     world.prepares = () => Promise.resolve();
     await world.clock.advance(200);
     expect(world.written()).toEqual(["a"]);
