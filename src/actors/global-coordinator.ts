@@ -2,7 +2,8 @@
  * GlobalCoordinator of one partition: execution keys, and the place where cancel is decided.
  *
  * Owns the execution keys of what runs and waits here. With a broker of one process it is elected at once; queue
- * keys, pauses and marks of cancelled ids live in the broker's own store, in the same commit as the jobs. When it
+ * keys, pauses and marks of cancelled ids live in the broker's own store, in the same commit as the jobs. On RabbitMQ
+ * the cluster's coordinator sits in the broker (`amqp/coordinator`), and this is the node's address for it. When it
  * dies the partition's other actors restart with it (rest_for_one), hand back what had not started, and ask again.
  */
 import type { Behaviour, From, Out, Ref } from "../kernel/types.ts";
@@ -43,6 +44,8 @@ export interface CoordinatorState {
   readonly known: Set<Ref<CoordinatorAnswer>>;
   epoch: number;
   readonly withdrawCandidate: () => Promise<void>;
+  /** The broker has the keys of the whole cluster: what is asked here is passed on to it. */
+  readonly remote: boolean;
 }
 
 export interface CoordinatorArgs {
@@ -50,7 +53,10 @@ export interface CoordinatorArgs {
   readonly services: NodeServices;
 }
 
-type Effect = { readonly t: "announce"; readonly epoch: number } | { readonly t: "lost" };
+type Effect =
+  | { readonly t: "announce"; readonly epoch: number }
+  | { readonly t: "lost" }
+  | Extract<CoordinatorMessage, { readonly t: "acquire" | "withdraw" }>;
 
 interface Interpreted extends CoordinatorState {
   readonly services: NodeServices;
@@ -62,6 +68,7 @@ export function stepCoordinator(
   _now: number,
   out: Out<CoordinatorMessage, Effect>,
 ): void {
+  if (s.remote && isOfKeys(m)) return pass(m, out);
   switch (m.t) {
     case "acquire":
       return acquire(s, m, out);
@@ -80,6 +87,16 @@ export function stepCoordinator(
     case "deposed":
       return out.effect({ t: "lost" });
   }
+}
+
+type OfKeys = Extract<CoordinatorMessage, { readonly t: "acquire" | "withdraw" | "release" }>;
+
+const isOfKeys = (m: CoordinatorMessage): m is OfKeys =>
+  m.t === "acquire" || m.t === "withdraw" || m.t === "release";
+
+/** What settles a delivery frees its key there, so a release has nothing to do. */
+function pass(m: OfKeys, out: Out<CoordinatorMessage, Effect>): void {
+  if (m.t !== "release") out.effect(m);
 }
 
 type Next = Requester<Ref<CoordinatorAnswer>> | undefined;
@@ -109,13 +126,30 @@ export const globalCoordinator: Behaviour<Interpreted, CoordinatorMessage, Effec
       deposed: () => void self.ref.cast({ t: "deposed" }),
     });
     const withdrawCandidate = () => candidate.withdraw();
-    return { partition, services, keys: new ExecutionKeys(), known: new Set(), epoch: 0, withdrawCandidate };
+    return {
+      partition,
+      services,
+      keys: new ExecutionKeys(),
+      known: new Set(),
+      epoch: 0,
+      withdrawCandidate,
+      remote: services.broker.keys !== undefined,
+    };
   },
   step: stepCoordinator,
   interpret: (effect, s) => {
-    if (effect.t === "announce")
-      s.services.events.emit("coordinator.elected", { partition: s.partition, epoch: effect.epoch });
-    else s.services.events.emit("coordinator.lost", { partition: s.partition });
+    const { partition } = s;
+    const { events, broker } = s.services;
+    if (effect.t === "announce") events.emit("coordinator.elected", { partition, epoch: effect.epoch });
+    else if (effect.t === "lost") events.emit("coordinator.lost", { partition });
+    else if (effect.t === "withdraw") broker.keys?.withdraw(partition, effect.key, effect.id);
+    else {
+      const { key, id, token, to } = effect;
+      broker.keys?.acquire(partition, key, id, {
+        granted: () => void to.cast({ t: "granted", key, id, token }),
+        queued: () => void to.cast({ t: "queued", key, id, token }),
+      });
+    }
   },
   terminate: (s) => s.withdrawCandidate(),
   describe: (s) => ({ epoch: s.epoch, executionKeys: s.keys.holders().length }),

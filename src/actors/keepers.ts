@@ -5,9 +5,12 @@
  * `terminate`, so nothing before it ends while it is held. A store that was taken from us is fatal to the node.
  */
 
+import type { QueueRef } from "../broker/contract.ts";
 import { JobFailed } from "../jobs/errors.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
-import type { Behaviour } from "../kernel/types.ts";
+import type { Behaviour, From, KernelApi, Ref } from "../kernel/types.ts";
+import type { ConsumerMessage } from "./consumer.ts";
+import { partitionNames } from "./partition.ts";
 import type { NodeServices } from "./services.ts";
 
 export interface KeeperArgs {
@@ -21,7 +24,7 @@ const FATAL: ReadonlySet<string> = new Set(["StoreTaken", "StoreDamaged", "Store
 
 export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   kind: "broker",
-  init: async (args) => {
+  init: async (args, self) => {
     const { broker, events, catalogue } = args.services;
     const name = broker.description;
     await broker.open({
@@ -36,6 +39,8 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
         buriedByBroker(args.services, { partition, queue, id }, record),
       node: (other, state) => events.emit(`node.${state}`, { name: other }),
       mixed: (other, difference) => mixed(args.services, other, difference),
+      paused: (queue, paused) => follow(self.kernel, args.services, queue, paused),
+      released: (partition, kind, key) => events.emit("key.released", { partition, kind, key }),
     });
     broker.cluster.announce(catalogue.names);
     warnOfLongJobs(args.services);
@@ -46,6 +51,20 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   terminate: (s) => (s.services.wedged.size === 0 ? s.services.broker.close() : undefined),
   describe: (s) => ({ broker: s.services.broker.description }),
 };
+
+/** A pause or resume that some node has asked for: this node's consumer follows. */
+function follow(
+  kernel: KernelApi,
+  { events }: NodeServices,
+  { partition, queue }: QueueRef,
+  paused: boolean,
+): void {
+  const consumer = kernel.whereis(partitionNames(partition).consumer) as Ref<ConsumerMessage> | undefined;
+  consumer?.cast({ t: paused ? "pause" : "resume", queue, from: NOBODY });
+  events.emit(paused ? "queue.paused" : "queue.resumed", { partition, queue });
+}
+
+const NOBODY: From<void> = { answer: () => {}, refuse: () => {} };
 
 /** A body may run on for longer; its delivery is then taken back and given out again, and adopted. */
 function warnOfLongJobs({ broker, catalogue, logger }: NodeServices): void {

@@ -36,6 +36,7 @@ const DONE: Promise<undefined> = Promise.resolve(undefined);
 
 export class RabbitBroker implements Broker {
   readonly kind = "rabbitmq";
+  readonly keys = undefined;
   readonly storesMarks = false;
   /** RabbitMQ's default `consumer_timeout`; a channel whose delivery takes longer is closed, and its jobs adopted. */
   readonly deliveryTimeoutMs = 30 * 60_000;
@@ -175,6 +176,10 @@ export class RabbitBroker implements Broker {
     return this.#cannot(
       "a pause of a queue in the whole cluster, stored; node.queues.pause pauses it on one node",
     );
+  }
+
+  isPaused(): boolean {
+    return false;
   }
 
   counts(queue: QueueRef): QueueCounts | undefined {

@@ -26,6 +26,10 @@ export interface BrokerEvents {
   node(name: string, state: "up" | "late" | "gone"): void;
   /** What runs here differs from what others say in a way that looks like a mistake; in words. */
   mixed(name: string, difference: string): void;
+  /** A queue was paused or resumed in the whole cluster, by whichever node. Told where pauses travel. */
+  paused(queue: QueueRef, paused: boolean): void;
+  /** A key was freed by hand, by whichever node. */
+  released(partition: string, kind: "queue" | "execution", key: string): void;
 }
 
 /** One queue of one partition. */
@@ -178,6 +182,8 @@ export interface Broker {
 
   /** Stored: a paused queue hands nothing out, on any node, until resumed; survives restarts. */
   setPaused(queue: QueueRef, paused: boolean): Promise<void>;
+  /** Whether it is paused so, as this node knows; a partition's queues are declared when it does. */
+  isPaused(queue: QueueRef): boolean;
   /** `undefined` for a queue that does not exist. Never blocks: a broker on a network answers with what it knew last. */
   counts(queue: QueueRef): QueueCounts | undefined;
   /** The same, asked now. */
@@ -208,7 +214,25 @@ export interface Broker {
   isMarked(partition: string, id: string): boolean;
   unmark(partition: string, id: string): Promise<void>;
 
+  /** Execution keys of the whole cluster; `undefined` where one process is all there is, and its coordinator keeps them. */
+  readonly keys: ClusterKeys | undefined;
+
   readonly cluster: Cluster;
+}
+
+/** Who waits for an execution key; both may be called from within `acquire`. */
+export interface KeyListener {
+  granted(): void;
+  /** Another job has it. */
+  queued(): void;
+}
+
+/** Execution keys as leases that a partition's coordinator gives to live nodes. What settles a delivery frees its key. */
+export interface ClusterKeys {
+  /** For a job that was delivered here. Asked for until it is granted or taken back. */
+  acquire(partition: string, key: string, id: string, listener: KeyListener): void;
+  /** Takes an ask back, also one whose grant is under way. */
+  withdraw(partition: string, key: string, id: string): void;
 }
 
 /** One entry a node; a late one is an error in its place, never a hang. */

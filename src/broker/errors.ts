@@ -212,3 +212,17 @@ export class InvalidOptions extends SpillwayError {
     );
   }
 }
+
+/** Of a partition: no node that stands for it answered in time. */
+export class CoordinatorUnavailable extends SpillwayError {
+  readonly code = "CoordinatorUnavailable";
+  constructor(
+    readonly partition: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `the coordinator of partition "${partition}" did not answer in time; nothing was changed that it did not confirm. Try again.`,
+      options,
+    );
+  }
+}

@@ -65,6 +65,7 @@ const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 
 export class EmbeddedBroker implements Broker {
   readonly kind = "embedded";
+  readonly keys = undefined;
   readonly storesMarks = true;
   readonly deliveryTimeoutMs = undefined;
   readonly cluster: LocalCluster;
@@ -230,6 +231,10 @@ export class EmbeddedBroker implements Broker {
     await this.#pipeline.chore(() => ({ do: "pause", lane: lane.number, paused }));
     lane.paused = paused;
     lane.outlet.wake();
+  }
+
+  isPaused(queue: QueueRef): boolean {
+    return this.counts(queue)?.paused === true;
   }
 
   counts(queue: QueueRef): QueueCounts | undefined {

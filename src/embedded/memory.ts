@@ -46,6 +46,7 @@ interface MemoryPartition {
 
 export class MemoryBroker implements Broker {
   readonly kind = "memory";
+  readonly keys = undefined;
   readonly storesMarks = true;
   readonly deliveryTimeoutMs = undefined;
   readonly description = "memory (nothing survives the process)";
@@ -193,6 +194,10 @@ export class MemoryBroker implements Broker {
     lane.paused = paused;
     lane.outlet.wake();
     return DONE;
+  }
+
+  isPaused(queue: QueueRef): boolean {
+    return this.counts(queue)?.paused === true;
   }
 
   counts(queue: QueueRef): QueueCounts | undefined {

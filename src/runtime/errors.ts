@@ -3,7 +3,7 @@
  *
  * Owns the classes only; `docs/errors.md` has a row for each.
  */
-import { type ErrorOptions, SpillwayError } from "../kernel/errors.ts";
+import { SpillwayError } from "../kernel/errors.ts";
 
 export { InvalidOptions } from "../broker/errors.ts";
 
@@ -33,19 +33,6 @@ export class ExecuteTimeout extends SpillwayError {
     readonly timeoutMs: number,
   ) {
     super(`job ${id} had no result within ${timeoutMs} ms; it goes on. Cancel it if it should not.`);
-  }
-}
-
-export class CoordinatorUnavailable extends SpillwayError {
-  readonly code = "CoordinatorUnavailable";
-  constructor(
-    readonly partition: string,
-    options?: ErrorOptions,
-  ) {
-    super(
-      `the coordinator of partition "${partition}" did not answer in time; nothing was changed that it did not confirm. Try again.`,
-      options,
-    );
   }
 }
 

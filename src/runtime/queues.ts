@@ -81,6 +81,7 @@ export class Queues {
     const { broker, events } = this.#node.services;
     await known(this.#node, partition, queue);
     await broker.setPaused({ partition, queue }, paused);
+    if (broker.keys !== undefined) return; // every node hears of it from the coordinator, this one too
     await tellConsumer(this.#node, partition, queue, paused ? "pause" : "resume");
     events.emit(paused ? "queue.paused" : "queue.resumed", { partition, queue });
   }

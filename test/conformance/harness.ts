@@ -131,6 +131,12 @@ export class Heard implements BrokerEvents {
   mixed(name: string, difference: string): void {
     this.said.push(`${name}: ${difference}`);
   }
+  paused({ queue }: { readonly queue: string }, paused: boolean): void {
+    this.said.push(`${queue} ${paused ? "paused" : "resumed"}`);
+  }
+  released(_partition: string, kind: string, key: string): void {
+    this.said.push(`${kind} ${key} released`);
+  }
 }
 
 /** An opened broker with the two queues of this suite, and what it takes to end it. */

@@ -1,0 +1,297 @@
+/**
+ * A node's face to one partition's coordinator, wherever that sits.
+ *
+ * Owns what this node has asked and was not answered yet, its leases of execution keys and its waits for them, and its
+ * replica of marks and pauses. Every request may come twice, so what is not answered is asked again: every few seconds, and
+ * of each new coordinator. What an older coordinator says is not heard. When the process dies so does all of it: the
+ * coordinator hears that the node is gone.
+ */
+import { CoordinatorUnavailable } from "../../broker/errors.ts";
+import type { Clock } from "../../kernel/types.ts";
+import type { Answer, Held, NodeId, Notice, Replica, Request } from "./requests.ts";
+
+export type Call = readonly [serial: number, request: Request];
+
+/** What a coordinator says, to one node or to all. `epoch` grows with each election. */
+export interface Said {
+  readonly epoch: number;
+  readonly answers: readonly (readonly [serial: number, answer: Answer])[];
+  readonly notices: readonly Notice[];
+}
+
+export interface ClientParts {
+  readonly partition: string;
+  readonly self: NodeId;
+  readonly clock: Clock;
+  /** Puts calls where the coordinator finds them. What is lost on the way is asked again. */
+  readonly send: (calls: readonly Call[]) => void;
+  readonly out: ClientOut;
+}
+
+/** What the rest of the node is told. */
+export interface ClientOut {
+  marked(ids: readonly string[]): void;
+  paused(queue: string, paused: boolean): void;
+  /** Somebody has freed a key by hand. */
+  released(kind: "queue" | "execution", key: string): void;
+}
+
+/** Who waits for an execution key; both may be called from within `acquire`. */
+export interface KeyListener {
+  granted(): void;
+  queued(): void;
+}
+
+interface Asked {
+  readonly request: Request;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+  /** `undefined`: it is asked until it is answered. */
+  readonly deadline: number | undefined;
+  sentAt: number;
+}
+
+/** An execution key that this node has or awaits. */
+interface Lease extends Held {
+  granted: boolean;
+  /** The coordinator has said that another job has it. */
+  queued: boolean;
+  listener: KeyListener | undefined;
+}
+
+const DEADLINE_MS = 15_000;
+const AGAIN_MS = 3_000;
+const LOOK_MS = 500;
+/** Calls of one message. */
+const MOST_CALLS = 200;
+
+export class CoordinatorClient {
+  readonly #parts: ClientParts;
+  readonly #asked = new Map<number, Asked>();
+  readonly #leases = new Map<string, Lease>();
+  #marks = new Set<string>();
+  #paused = new Set<string>();
+  #epoch = 0;
+  #serials = 0;
+  #outbox: number[] = [];
+  #synced = false;
+  #whenSynced: (() => void)[] = [];
+  #stopLook: (() => void) | undefined;
+  #closed = false;
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+  }
+
+  /** Of the coordinator that was heard last; 0: none was. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  isMarked(id: string): boolean {
+    return this.#marks.has(id);
+  }
+
+  isPaused(queue: string): boolean {
+    return this.#paused.has(queue);
+  }
+
+  get pausedQueues(): readonly string[] {
+    return [...this.#paused];
+  }
+
+  /** @throws CoordinatorUnavailable after 15 s without an answer; with `always` it is asked for as long as the node lives. */
+  ask(request: Request, always = false): Promise<Answer> {
+    if (this.#closed) return Promise.reject(new CoordinatorUnavailable(this.#parts.partition));
+    return new Promise((resolve, reject) => {
+      const now = this.#parts.clock.now();
+      const serial = ++this.#serials;
+      const deadline = always ? undefined : now + DEADLINE_MS;
+      this.#asked.set(serial, { request, resolve, reject, deadline, sentAt: now });
+      this.#put(serial);
+    });
+  }
+
+  /** Resolves when the replica is there: before that nobody can tell what is cancelled or paused. */
+  async synced(): Promise<void> {
+    if (this.#synced || this.#closed) return;
+    if (this.#whenSynced.length === 0) this.#sync();
+    await new Promise<void>((resolve) => this.#whenSynced.push(resolve));
+  }
+
+  /** Mostly `begin` has asked for it already: then only the listener is new. */
+  acquire(held: Held, listener: KeyListener): void {
+    const name = nameOf(held);
+    const there = this.#leases.get(name);
+    if (there !== undefined) {
+      there.listener = listener;
+      if (there.granted) listener.granted();
+      else if (there.queued) listener.queued();
+      return;
+    }
+    this.#leases.set(name, { ...held, granted: false, queued: false, listener });
+    const { executionKey, id, token } = held;
+    void this.ask({ t: "begin", id, hop: 0, attempt: 0, executionKey, token }, true).then(
+      (answer) => "granted" in answer && this.#told(held, answer.granted),
+      () => {},
+    );
+  }
+
+  /** A job's `begin`, with whichever keys it has. What it says of the execution key is remembered for `acquire`. */
+  async begin(request: Request & { t: "begin" }): Promise<Answer> {
+    const { executionKey, id, token } = request;
+    const held = executionKey === undefined ? undefined : { executionKey, id, token };
+    if (held !== undefined)
+      this.#leases.set(nameOf(held), { ...held, granted: false, queued: false, listener: undefined });
+    const answer = await this.ask(request, true);
+    if (held === undefined) return answer;
+    if ("granted" in answer) this.#told(held, answer.granted);
+    else this.#leases.delete(nameOf(held));
+    return answer;
+  }
+
+  /** Takes an ask back, also one whose grant is under way. */
+  withdraw(held: Held): void {
+    const lease = this.#leases.get(nameOf(held));
+    if (lease === undefined) return;
+    this.#leases.delete(nameOf(held));
+    const { executionKey, id, token } = lease;
+    void this.ask({ t: "withdraw", executionKey, id, token }, true).catch(() => {});
+  }
+
+  /** A job leaves: all its keys at once. Resolves when that is durable. */
+  async end(request: Request & { t: "end" }): Promise<void> {
+    const { executionKey, id } = request;
+    if (executionKey !== undefined) this.#leases.delete(nameOf({ executionKey, id }));
+    await this.ask(request, true);
+  }
+
+  heard({ epoch, answers, notices }: Said): void {
+    if (this.#closed || epoch < this.#epoch) return;
+    if (epoch > this.#epoch) this.#elected(epoch);
+    for (const notice of notices) this.#noticed(notice);
+    for (const [serial, answer] of answers) {
+      const asked = this.#asked.get(serial);
+      this.#asked.delete(serial);
+      asked?.resolve(answer);
+    }
+  }
+
+  /** The others can be heard again: what was said meanwhile was not. */
+  reconnected(): void {
+    if (this.#epoch === 0 && this.#asked.size === 0) return;
+    this.#sync();
+    for (const serial of this.#asked.keys()) this.#put(serial);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopLook?.();
+    for (const { reject } of this.#asked.values()) reject(new CoordinatorUnavailable(this.#parts.partition));
+    this.#asked.clear();
+    for (const resolve of this.#whenSynced.splice(0)) resolve();
+  }
+
+  /** It knows nothing of leases: what this node has and awaits is said first. */
+  #elected(epoch: number): void {
+    this.#epoch = epoch;
+    this.#sync();
+    const all = [...this.#asked].filter(
+      ([, { request }]) => request.t !== "announce" && request.t !== "replica",
+    );
+    for (const [serial] of all) this.#put(serial);
+  }
+
+  #sync(): void {
+    for (const [serial, { request }] of this.#asked)
+      if (request.t === "announce" || request.t === "replica") this.#asked.delete(serial);
+    const leases = [...this.#leases.values()];
+    const plain = ({ executionKey, id, token }: Lease) => ({ executionKey, id, token });
+    const holds = leases.filter((lease) => lease.granted).map(plain);
+    const awaits = leases.filter((lease) => !lease.granted).map(plain);
+    void this.ask({ t: "announce", holds, awaits }, true).catch(() => {});
+    void this.ask({ t: "replica" }, true).then(
+      (answer) => "replica" in answer && this.#replicated(answer.replica),
+      () => {},
+    );
+  }
+
+  #replicated({ marks, paused }: Replica): void {
+    const before = this.#paused;
+    this.#marks = new Set(marks);
+    this.#paused = new Set(paused);
+    this.#synced = true;
+    for (const resolve of this.#whenSynced.splice(0)) resolve();
+    for (const queue of before) if (!this.#paused.has(queue)) this.#parts.out.paused(queue, false);
+    for (const queue of this.#paused) if (!before.has(queue)) this.#parts.out.paused(queue, true);
+    if (marks.length > 0) this.#parts.out.marked(marks);
+  }
+
+  #noticed(notice: Notice): void {
+    const { self, out } = this.#parts;
+    if (notice.t === "granted") {
+      const mine = notice.to.node === self.node && notice.to.boot === self.boot;
+      if (mine) this.#grantedLater(notice);
+    } else if (notice.t === "marked") {
+      for (const id of notice.ids) this.#marks.add(id);
+      out.marked(notice.ids);
+    } else if (notice.t === "announce") {
+      if (notice.to === undefined || (notice.to.node === self.node && notice.to.boot === self.boot))
+        this.#sync();
+    } else if (notice.t === "paused") {
+      if (notice.paused) this.#paused.add(notice.queue);
+      else this.#paused.delete(notice.queue);
+      out.paused(notice.queue, notice.paused);
+    } else if (notice.t === "released")
+      out.released(notice.kind === "queueKey" ? "queue" : "execution", notice.key);
+    else for (const id of notice.ids) this.#marks.delete(id);
+  }
+
+  /** Of what was withdrawn meanwhile the key is with the next already. */
+  #grantedLater(held: Held): void {
+    if (this.#leases.get(nameOf(held))?.token === held.token) this.#told(held, true);
+  }
+
+  #told(held: Held, granted: boolean): void {
+    const lease = this.#leases.get(nameOf(held));
+    if (lease === undefined || lease.token !== held.token || lease.granted) return;
+    if (granted) lease.granted = true;
+    else lease.queued = true;
+    if (granted) lease.listener?.granted();
+    else lease.listener?.queued();
+  }
+
+  /** All of one turn are one message. */
+  #put(serial: number): void {
+    if (this.#outbox.push(serial) === 1) queueMicrotask(() => this.#flush());
+    this.#stopLook ??= this.#parts.clock.timer(LOOK_MS, () => this.#look());
+  }
+
+  #flush(): void {
+    const now = this.#parts.clock.now();
+    const serials = this.#outbox.splice(0);
+    const calls = serials.flatMap((serial): Call[] => {
+      const asked = this.#asked.get(serial);
+      if (asked === undefined) return [];
+      asked.sentAt = now;
+      return [[serial, asked.request]];
+    });
+    for (let at = 0; at < calls.length; at += MOST_CALLS) this.#parts.send(calls.slice(at, at + MOST_CALLS));
+  }
+
+  #look(): void {
+    this.#stopLook = undefined;
+    const now = this.#parts.clock.now();
+    for (const [serial, asked] of this.#asked) {
+      if (asked.deadline !== undefined && now >= asked.deadline) {
+        this.#asked.delete(serial);
+        asked.reject(new CoordinatorUnavailable(this.#parts.partition));
+      } else if (now - asked.sentAt >= AGAIN_MS) this.#put(serial);
+    }
+    if (this.#asked.size > 0) this.#stopLook ??= this.#parts.clock.timer(LOOK_MS, () => this.#look());
+  }
+}
+
+/** A key has one lease a job. Neither holds a control character. */
+const nameOf = ({ executionKey, id }: { readonly executionKey: string; readonly id: string }) =>
+  `${executionKey}\n${id}`;
