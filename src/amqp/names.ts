@@ -42,6 +42,16 @@ export class Names {
     return `${this.queue(queue)}.$buried`;
   }
 
+  /** Where calls of a partition's coordinator wait for it. */
+  coordinator(partition: string): string {
+    return `${this.#before}${partition}.$coordinator`;
+  }
+
+  /** What a partition's coordinator keeps; who consumes it is the coordinator. */
+  journal(partition: string): string {
+    return `${this.coordinator(partition)}.journal`;
+  }
+
   /** The partition and queue that a work queue's name stands for; `undefined` for any other name. */
   refOf(name: string): QueueRef | undefined {
     if (!name.startsWith(this.#before)) return undefined;

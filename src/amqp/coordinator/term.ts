@@ -1,0 +1,284 @@
+/**
+ * One candidacy, on one channel: it waits to become the journal's active consumer, collects it, and rules until it ends.
+ *
+ * Owns the channel. A candidate learns that it is active by its first delivery. It then publishes a marker, and takes over
+ * once that is back and what came before it is complete; from a part of the journal it never does, it waits for the rest
+ * with the channel open. Ends once, by closing the channel, never by a cancel, which would leave records with the dead:
+ * the broker has all of it again then, in its old order, and gives it to the next.
+ */
+import { randomBytes } from "node:crypto";
+import type { ConfirmChannel, ConsumeMessage, Options } from "amqplib";
+import type { Clock } from "../../kernel/types.ts";
+import type { Link } from "../link.ts";
+import { channelError } from "../refusal.ts";
+import { Acks } from "./acks.ts";
+import { judge } from "./journal.ts";
+import { type JournalRecord, markerBytes, readRecord, type StateRecord } from "./records.ts";
+import { Reign, type SeatOwner } from "./reign.ts";
+import { STORED_MS } from "./tape.ts";
+import type { JournalLimits } from "./writer.ts";
+
+export type SeatLink = Pick<Link, "isUp" | "blockedBy" | "confirmChannel" | "answered">;
+
+export interface TermParts {
+  readonly link: SeatLink;
+  readonly clock: Clock;
+  readonly journal: string;
+  readonly calls: string;
+  /** Where the broker is, for messages. */
+  readonly broker: string;
+  readonly graceMs: number;
+  readonly limits: JournalLimits;
+  readonly owner: SeatOwner;
+  readonly warn: (text: string) => void;
+  readonly over: (term: Term, reason: Error) => void;
+}
+
+/** The journal is never longer than 20,000 records. Without it a quorum queue stops at 2,000. */
+const JOURNAL_PREFETCH = 60_000;
+const CALLS_PREFETCH = 1_000;
+const JOURNAL: Options.AssertQueue = {
+  durable: true,
+  arguments: {
+    "x-queue-type": "quorum",
+    "x-single-active-consumer": true,
+    // no number of fail-overs ever drops a record; -1 does on 3.10
+    "x-delivery-limit": 2_147_483_647,
+  },
+};
+/** They may be asked again. */
+const CALLS: Options.AssertQueue = { durable: true, arguments: { "x-queue-type": "classic" } };
+
+export class Term {
+  readonly #parts: TermParts;
+  readonly #nonce = randomBytes(9).toString("base64url");
+  readonly #collected = new Map<string, StateRecord>();
+  readonly #tags: number[] = [];
+  #channel: ConfirmChannel | undefined;
+  #acks: Acks | undefined;
+  #declaredAt = 0;
+  #hasMarked = false;
+  #isMarkerBack = false;
+  #judging = false;
+  #reign: Reign | undefined;
+  #stopPatience: () => void = () => {};
+  #isOver = false;
+  #opened: Promise<void> = Promise.resolve();
+  #closed: Promise<void> = Promise.resolve();
+
+  constructor(parts: TermParts) {
+    this.#parts = parts;
+  }
+
+  /** The rule, once it is elected. */
+  get reign(): Reign | undefined {
+    return this.#reign?.isElected === true ? this.#reign : undefined;
+  }
+
+  get wasElected(): boolean {
+    return this.#reign?.wasElected === true;
+  }
+
+  open(): void {
+    this.#opened = this.#open();
+  }
+
+  /** Resolves when its channel is closed. */
+  async closed(): Promise<void> {
+    await this.#opened;
+    await this.#closed;
+  }
+
+  async #open(): Promise<void> {
+    const { link, broker, journal } = this.#parts;
+    try {
+      const channel = await link.confirmChannel();
+      this.#adopt(channel);
+      if (this.#isOver) return;
+      await link.answered(this.#stand(channel));
+      this.#hello();
+    } catch (error) {
+      this.end(channelError(error, broker, `queue ${journal}`));
+    }
+  }
+
+  /** Published on the channel that the election hangs on: a broker that takes it knows nobody else as elected. */
+  send(exchange: string, key: string, body: Buffer, options: Options.Publish = {}): boolean {
+    const channel = this.#channel;
+    if (channel === undefined || this.#isOver || this.#parts.link.blockedBy !== undefined) return false;
+    try {
+      channel.publish(exchange, key, body, options);
+      return true;
+    } catch {
+      return false; // it was closed a moment ago
+    }
+  }
+
+  end(reason: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopPatience();
+    this.#acks?.end();
+    this.#reign?.end(reason);
+    const channel = this.#channel;
+    if (channel !== undefined) this.#closed = closedOf(channel);
+    this.#parts.over(this, reason);
+  }
+
+  #adopt(channel: ConfirmChannel): void {
+    this.#channel = channel;
+    let last: Error | undefined;
+    channel.on("error", (error: Error) => {
+      last = error;
+    });
+    const { broker, journal } = this.#parts;
+    channel.on("close", () =>
+      this.end(
+        last === undefined
+          ? new Error("the coordinator's channel was closed")
+          : channelError(last, broker, `queue ${journal}`),
+      ),
+    );
+    if (this.#isOver) this.#closed = closedOf(channel);
+    this.#acks = new Acks(channel, this.#parts.clock);
+  }
+
+  async #stand(channel: ConfirmChannel): Promise<void> {
+    const { journal, calls, clock } = this.#parts;
+    await channel.assertQueue(journal, JOURNAL);
+    this.#declaredAt = clock.now();
+    await channel.assertQueue(calls, CALLS);
+    await channel.prefetch(JOURNAL_PREFETCH);
+    await channel.consume(journal, (message) => this.#heard(message));
+  }
+
+  /**
+   * In an empty journal nothing would ever tell the active one that it is. So every candidate publishes a marker as it
+   * comes. All of these go to the one that is active, which wakes at the first of them, whoever wrote it; the others hear
+   * nothing. It acknowledges none before its snapshot is stored, so if it dies before, they wake the next. They end no
+   * collection: one that was published before we were active may come back among the records of the dead. What does is
+   * a second marker, published after the first delivery, when the broker had put all there was before it.
+   */
+  #hello(): void {
+    this.#publish(markerBytes(`${this.#nonce}/hello`));
+  }
+
+  #heard(message: ConsumeMessage | null): void {
+    if (this.#isOver) return;
+    if (message === null) return this.end(new Error("the broker has taken the journal away"));
+    const tag = message.fields.deliveryTag;
+    this.#acks?.delivered(tag);
+    const record = readRecord(message.content);
+    if (this.#reign !== undefined) return this.#reign.heard(record, tag);
+    this.#tags.push(tag);
+    if (!this.#hasMarked) this.#mark();
+    if (record !== undefined) this.#collect(record);
+    if (this.#isMarkerBack) this.#judgeSoon();
+  }
+
+  #mark(): void {
+    this.#hasMarked = true;
+    this.#publish(markerBytes(this.#nonce));
+    this.#bePatient();
+  }
+
+  /** Somebody else has it, if it does not come back: we were active for a moment only. */
+  #bePatient(): void {
+    const { clock, link } = this.#parts;
+    this.#stopPatience = clock.timer(STORED_MS, () => {
+      if (link.blockedBy !== undefined) return this.#bePatient();
+      this.end(new Error(`the journal did not come within ${STORED_MS / 1_000} s`));
+    });
+  }
+
+  #collect(record: JournalRecord): void {
+    if (record.kind === "marker") {
+      if (record.nonce !== this.#nonce) return;
+      this.#isMarkerBack = true;
+      this.#stopPatience();
+      return;
+    }
+    const key = `${record.epoch}/${record.writer}/${record.seq}`;
+    // the broker took it for dead meanwhile, and gave it what it has again: nothing that it counted on holds
+    if (this.#collected.has(key)) return this.end(new Error("the journal came twice"));
+    this.#collected.set(key, record);
+  }
+
+  /** What comes late comes in bulk. */
+  #judgeSoon(): void {
+    if (this.#judging) return;
+    this.#judging = true;
+    this.#parts.clock.turn(() => {
+      this.#judging = false;
+      if (!this.#isOver && this.#reign === undefined) this.#judge();
+    });
+  }
+
+  #judge(): void {
+    const { warn, journal } = this.#parts;
+    const verdict = judge(this.#collected.values());
+    if (verdict.t === "partial")
+      return warn(`the coordinator waits for the rest of ${journal}: ${verdict.why}`);
+    this.#collected.clear();
+    const reign = new Reign(this.#reignParts(), verdict, this.#tags.splice(0));
+    this.#reign = reign;
+    reign.begin().catch((error: unknown) => {
+      this.end(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  #reignParts(): ConstructorParameters<typeof Reign>[0] {
+    const { clock, owner, limits, warn, link, graceMs } = this.#parts;
+    return {
+      clock,
+      owner,
+      limits,
+      warn,
+      acks: this.#acks ?? nobody(),
+      writer: this.#nonce,
+      publish: (bytes, confirmed) => this.#publish(bytes, confirmed),
+      isBlocked: () => link.blockedBy !== undefined,
+      failed: (error) => this.end(error),
+      graceLeftMs: () => this.#declaredAt + graceMs - clock.now(),
+      consumeCalls: (heard) => this.#consumeCalls(heard),
+    };
+  }
+
+  /** `basic.qos` holds for the consumers that come after it. */
+  async #consumeCalls(heard: (message: ConsumeMessage | null) => void): Promise<void> {
+    const { link, calls } = this.#parts;
+    const channel = this.#channel;
+    if (channel === undefined || this.#isOver) return;
+    await link.answered(channel.prefetch(CALLS_PREFETCH));
+    if (this.#isOver) return;
+    await link.answered(channel.consume(calls, heard));
+  }
+
+  /** The default exchange: by the queue's name. */
+  #publish(bytes: Buffer, confirmed: () => void = () => {}): void {
+    const channel = this.#channel;
+    if (channel === undefined || this.#isOver) return;
+    try {
+      channel.publish("", this.#parts.journal, bytes, { persistent: true }, (error: unknown) => {
+        if (error === null || error === undefined) confirmed();
+        else this.end(new Error(`the journal took no record: ${(error as Error).message}`));
+      });
+    } catch (error) {
+      this.end(error as Error);
+    }
+  }
+}
+
+function nobody(): never {
+  throw new Error("nothing is delivered without a channel");
+}
+
+/** amqplib never calls back about a close whose connection goes meanwhile. */
+async function closedOf(channel: ConfirmChannel): Promise<void> {
+  const gone = new Promise<void>((resolve) => channel.once("close", resolve));
+  try {
+    await Promise.race([channel.close(), gone]);
+  } catch {
+    // it was closed already
+  }
+}
