@@ -12,13 +12,14 @@ export interface NodeId {
 }
 
 export type Request =
-  /** Before a keyed job is published. The same id may reserve again. */
-  | { readonly t: "reserve"; readonly key: string; readonly id: string }
+  /** Before a keyed job is published. The same id may reserve again. `hop`: of a buried job that is queued again. */
+  | { readonly t: "reserve"; readonly key: string; readonly id: string; readonly hop?: number }
   /** The publish of a reserved job was confirmed (a cast), or is known to have failed: it lapses 30 s later. */
   | { readonly t: "published"; readonly key: string; readonly id: string; readonly ok: boolean }
   /**
-   * A job is about to run: asserts its queue key, asks for its execution key, whichever it has. `token` tells this ask
-   * from an earlier one of the same job and comes back with the grant.
+   * A job is about to run: asserts its queue key, asks for its execution key, whichever it has. `token` grows with each
+   * ask of a process, tells this one from an earlier one of the same job, and comes back with the grant. A node that is
+   * granted what it neither awaits nor holds withdraws it: the grant may have crossed its withdrawal.
    */
   | {
       readonly t: "begin";
@@ -33,7 +34,9 @@ export type Request =
   | { readonly t: "withdraw"; readonly executionKey: string; readonly id: string; readonly token: number }
   /**
    * A job leaves: its execution key is free. With `ended` its queue key too, and its id is remembered with its hop for
-   * an hour; `buried` says that it lies there. Without `ended` it comes again (retry, hand-back) and keeps its queue key.
+   * an hour; `buried` says that it lies there. Without `ended` it comes again (retry, hand-back) and keeps its queue key;
+   * `attempt` is the one under which it comes then. Asks of this node for this job up to `token` are over; without one,
+   * all of them. A job without a queue key is not remembered: its end costs no write.
    */
   | {
       readonly t: "end";
@@ -42,6 +45,7 @@ export type Request =
       readonly attempt: number;
       readonly queueKey?: string;
       readonly executionKey?: string;
+      readonly token?: number;
       readonly ended: boolean;
       readonly buried: boolean;
     }
@@ -50,7 +54,10 @@ export type Request =
   | { readonly t: "mark"; readonly id: string }
   | { readonly t: "unmark"; readonly ids: readonly string[] }
   | { readonly t: "pause"; readonly queue: string; readonly paused: boolean }
-  /** All that this node holds and awaits: after an election, and when it has come back. Replaces what was known of it. */
+  /**
+   * All that this node holds and awaits: whenever it is asked to, and when its connection has come back. Replaces what was
+   * known of it, so it must keep its place among the node's other requests.
+   */
   | {
       readonly t: "announce";
       readonly holds: readonly Held[];
@@ -59,10 +66,8 @@ export type Request =
   /** What a node's replica is made of. */
   | { readonly t: "replica" }
   /** Questions and releases by hand. */
-  | {
-      readonly t: "is-queued" | "is-executing" | "release-queued" | "release-executing";
-      readonly key: string;
-    }
+  | { readonly t: "is-queued" | "is-executing"; readonly key: string }
+  | { readonly t: "release-queued" | "release-executing"; readonly key: string }
   | { readonly t: "holders" };
 
 export interface Held {
@@ -71,14 +76,15 @@ export interface Held {
   readonly token: number;
 }
 
+/** `outdated`: the queue key is the job's under a later attempt, so nothing is to be published of how this one ends. */
 export type Answer =
-  | { readonly ok: true }
+  | { readonly ok: true; readonly outdated?: true }
   /** Of `reserve`; of `begin` when another job has the queue key: the job is buried as a duplicate. */
   | { readonly duplicate: "queueKey" | "id"; readonly holder: string }
   /** Of `begin`: a copy of what ended (this hop or a later one): it is acknowledged and not run. */
   | { readonly ended: true }
   /** Of `begin` with an execution key. Who is queued is told of its grant later. */
-  | { readonly granted: boolean }
+  | { readonly granted: boolean; readonly outdated?: true }
   | { readonly tooMany: number }
   | { readonly replica: Replica }
   /** Of a question: the id that holds; of a release: the id that held. */
@@ -110,6 +116,8 @@ export type Notice =
       readonly id: string;
       readonly token: number;
     }
+  /** To all after an election, to one that is new in the list: say what you hold and await. */
+  | { readonly t: "announce"; readonly to?: NodeId }
   /** To all: replicas follow. */
   | { readonly t: "marked" | "unmarked"; readonly ids: readonly string[] }
   | { readonly t: "paused"; readonly queue: string; readonly paused: boolean }
@@ -121,9 +129,17 @@ export type Notice =
       readonly id: string;
     };
 
-/** What the journal holds, in order. Applied to the state it gives the state again. */
+/** What the journal holds, in order. Applied to the state it gives the state again; twice is as good as once. */
 export type Change =
-  | { readonly c: "key"; readonly key: string; readonly id: string; readonly by: NodeId; readonly at: number }
+  /** Reserved, until it is kept, or lapses. */
+  | {
+      readonly c: "key";
+      readonly key: string;
+      readonly id: string;
+      readonly by: NodeId;
+      readonly at: number;
+      readonly lapsesAt?: number;
+    }
   /** It was confirmed, or taken by a worker: it no longer rests on its node. */
   | { readonly c: "kept"; readonly key: string; readonly id: string; readonly attempt: number }
   /** Its publish failed: it lapses then. */
@@ -140,5 +156,13 @@ export type Change =
   | { readonly c: "mark"; readonly id: string; readonly at: number }
   | { readonly c: "unmark"; readonly ids: readonly string[] }
   | { readonly c: "pause"; readonly queue: string; readonly paused: boolean }
-  /** The list of nodes: whose word is awaited after an election. */
-  | { readonly c: "node"; readonly node: string; readonly boot: string; readonly there: boolean };
+  /** The list of nodes: whose word is awaited after an election. What one that is gone has reserved lapses later. */
+  | {
+      readonly c: "node";
+      readonly node: string;
+      readonly boot: string;
+      readonly there: boolean;
+      readonly at: number;
+    }
+  /** A node is gone that may still run under keys; who is elected does not know which, and grants none before then. */
+  | { readonly c: "closed"; readonly until: number };

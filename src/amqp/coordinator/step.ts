@@ -1,0 +1,159 @@
+/**
+ * The coordinator of one partition: what it does with one request, a node that comes or goes, its time, its election.
+ *
+ * Pure: no I/O, no clock, no timers. Who carries it out makes the changes durable in their order, and sends an answer and
+ * notices when all changes up to theirs are; it calls with `tick` at `nextTick`. It dies with everything that was not
+ * durable and not answered: such requests come again, to the next one.
+ */
+import type { CoordinatorOut } from "./apply.ts";
+import { expireMarks, mark, pause, unmark } from "./marks.ts";
+import { elected, nodeGone, nodeThere } from "./nodes.ts";
+import {
+  assertKey,
+  dropped,
+  endKey,
+  forgetEnded,
+  isOver,
+  lapseKeys,
+  published,
+  releaseQueued,
+  reserve,
+} from "./queue-keys.ts";
+import type { Answer, Holders, NodeId, Request } from "./requests.ts";
+import { type CoordinatorState, ENDED_KEPT_MS } from "./state.ts";
+
+export type CoordinatorInput =
+  | { readonly t: "request"; readonly from: NodeId; readonly request: Request }
+  /** First heard of (this node too), or gone. */
+  | { readonly t: "node"; readonly node: string; readonly boot: string; readonly there: boolean }
+  | { readonly t: "tick" }
+  /** All of the journal has been applied. Comes first. */
+  | { readonly t: "elected"; readonly epoch: number };
+
+/** What expires by the hour or later is looked for so often. */
+const SWEEP_MS = 60_000;
+
+export function stepCoordinator(
+  s: CoordinatorState,
+  m: CoordinatorInput,
+  now: number,
+  out: CoordinatorOut,
+): void {
+  switch (m.t) {
+    case "request":
+      return answer(s, m.from, m.request, now, out);
+    case "node":
+      return (m.there ? nodeThere : nodeGone)(s, { node: m.node, boot: m.boot }, now, out);
+    case "tick":
+      return tick(s, now, out);
+    case "elected":
+      return elected(s, m.epoch, now, out);
+  }
+}
+
+/** When `tick` has something to do; it may come later, or for nothing. */
+export function nextTick(s: CoordinatorState): number | undefined {
+  if (s.epoch === 0) return undefined;
+  const sweep = s.ended.size + s.marks.size > 0 ? s.sweepAt : undefined;
+  const due = [s.lapses.next, s.leases.due, sweep].filter((at) => at !== undefined);
+  return due.length === 0 ? undefined : Math.min(...due);
+}
+
+function tick(s: CoordinatorState, now: number, out: CoordinatorOut): void {
+  lapseKeys(s, now, out);
+  s.leases.tick(now, out);
+  if (now < s.sweepAt) return;
+  s.sweepAt = now + SWEEP_MS;
+  while (forgetEnded(s, now - ENDED_KEPT_MS, out));
+  while (expireMarks(s, now, out));
+}
+
+function answer(s: CoordinatorState, from: NodeId, m: Request, now: number, out: CoordinatorOut): void {
+  switch (m.t) {
+    case "reserve":
+      return reserve(s, from, m, now, out);
+    case "published":
+      return published(s, m, now, out);
+    case "begin":
+      return out.answer(begin(s, from, m, now, out));
+    case "withdraw":
+      s.leases.withdraw(from, m, out);
+      return out.answer({ ok: true });
+    case "end":
+      return end(s, from, m, now, out);
+    case "dropped":
+      return dropped(s, m.ids, out);
+    case "mark":
+      return mark(s, m.id, now, out);
+    case "unmark":
+      return unmark(s, m.ids, out);
+    case "pause":
+      return pause(s, m.queue, m.paused, out);
+    case "announce":
+      s.leases.announce(from, m.holds, m.awaits, now, out);
+      return out.answer({ ok: true });
+    case "release-queued":
+      return releaseQueued(s, m.key, out);
+    case "release-executing":
+      return releaseExecuting(s, m.key, out);
+    default:
+      return out.answer(told(s, m));
+  }
+}
+
+type Question = Extract<Request, { readonly t: "replica" | "holders" | "is-queued" | "is-executing" }>;
+
+function told(s: CoordinatorState, m: Question): Answer {
+  switch (m.t) {
+    case "replica":
+      return { replica: { marks: [...s.marks.keys()], paused: [...s.paused] } };
+    case "is-queued":
+      return { holder: s.holderOf(m.key) ?? null };
+    case "is-executing":
+      return { holder: s.leases.holderOf(m.key) ?? null };
+    case "holders":
+      return { holders: holders(s) };
+  }
+}
+
+/** What is over is not run, what is another job's is buried: neither asks for its execution key. */
+function begin(
+  s: CoordinatorState,
+  from: NodeId,
+  m: Request & { t: "begin" },
+  now: number,
+  out: CoordinatorOut,
+): Answer {
+  const { id, queueKey, executionKey, token } = m;
+  if (isOver(s, id, m.hop, now)) return { ended: true };
+  const asserted = queueKey === undefined ? undefined : assertKey(s, queueKey, id, m.attempt, out);
+  if (asserted !== undefined && "holder" in asserted)
+    return { duplicate: "queueKey", holder: asserted.holder };
+  const outdated = asserted?.outdated === true ? { outdated: true as const } : {};
+  if (executionKey === undefined) return { ok: true, ...outdated };
+  return { granted: s.leases.ask(from, { executionKey, id, token }), ...outdated };
+}
+
+function end(
+  s: CoordinatorState,
+  from: NodeId,
+  m: Request & { t: "end" },
+  now: number,
+  out: CoordinatorOut,
+): void {
+  endKey(s, m, now, out);
+  if (m.executionKey !== undefined) s.leases.end(from, m.executionKey, m.id, m.token, out);
+  out.answer({ ok: true });
+}
+
+function releaseExecuting(s: CoordinatorState, key: string, out: CoordinatorOut): void {
+  const id = s.leases.release(key, out);
+  if (id !== undefined) out.notice({ t: "released", kind: "executionKey", key, id });
+  out.answer({ holder: id ?? null });
+}
+
+function holders(s: CoordinatorState): Holders {
+  const queued = [...s.reserved.values()].map(({ key, id }) => ({ key, id }));
+  for (const [key, id] of s.kept) queued.push({ key, id });
+  return { queued, executing: s.leases.holders() };
+}
