@@ -48,20 +48,18 @@ export function published(
   else if (known.lapsesAt === undefined) commit(s, { c: "lapses", key, id, at: now + LAPSE_MS }, out);
 }
 
-/** The job of another id that has the key, or whether the job's own copy is older than the one it is kept for. */
+/** Its key is free, or its own. True when this copy is older than the one for which it is kept. */
 export function assertKey(
   s: CoordinatorState,
   key: string,
   id: string,
   attempt: number,
   out: CoordinatorOut,
-): { readonly holder: string } | { readonly outdated: boolean } {
-  const holder = s.holderOf(key);
-  if (holder !== undefined && holder !== id) return { holder };
+): boolean {
   const isKept = s.kept.has(key);
   const known = s.attempts.get(key) ?? 0;
   if (!isKept || attempt > known) commit(s, { c: "kept", key, id, attempt }, out);
-  return { outdated: isKept && attempt < known };
+  return isKept && attempt < known;
 }
 
 /** Nothing of a copy that is over already: its key may be that of the same job, queued again. */

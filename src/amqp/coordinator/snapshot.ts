@@ -15,13 +15,16 @@ const SLICE_BYTES = 1_000_000;
 const FRAME_BYTES = 200;
 
 /** Each at most 2,000 changes and 1 MiB of JSON. */
-export function* snapshotOf(s: CoordinatorState): Generator<Change[], void, undefined> {
+export function* snapshotOf(
+  s: CoordinatorState,
+  sliceChanges = SLICE_CHANGES,
+): Generator<Change[], void, undefined> {
   let slice: Change[] = [];
   let bytes = 0;
   for (const change of changesOf(s)) {
     slice.push(change);
     bytes += bytesOf(change);
-    if (slice.length < SLICE_CHANGES && bytes < SLICE_BYTES) continue;
+    if (slice.length < sliceChanges && bytes < SLICE_BYTES) continue;
     yield slice;
     slice = [];
     bytes = 0;

@@ -124,14 +124,26 @@ function begin(
   now: number,
   out: CoordinatorOut,
 ): Answer {
-  const { id, queueKey, executionKey, token } = m;
-  if (isOver(s, id, m.hop, now)) return { ended: true };
-  const asserted = queueKey === undefined ? undefined : assertKey(s, queueKey, id, m.attempt, out);
-  if (asserted !== undefined && "holder" in asserted)
-    return { duplicate: "queueKey", holder: asserted.holder };
-  const outdated = asserted?.outdated === true ? { outdated: true as const } : {};
+  const { id, executionKey, token } = m;
+  const refused = refusalOf(s, m, now);
+  // an announcement may have asked for it already
+  if (refused !== undefined && executionKey !== undefined)
+    s.leases.withdraw(from, { executionKey, id, token }, out);
+  if (refused !== undefined) return refused;
+  const isOutdated = m.queueKey !== undefined && assertKey(s, m.queueKey, id, m.attempt, out);
+  const outdated = isOutdated ? { outdated: true as const } : {};
   if (executionKey === undefined) return { ok: true, ...outdated };
   return { granted: s.leases.ask(from, { executionKey, id, token }), ...outdated };
+}
+
+function refusalOf(
+  s: CoordinatorState,
+  { id, hop, queueKey }: Request & { t: "begin" },
+  now: number,
+): Answer | undefined {
+  if (isOver(s, id, hop, now)) return { ended: true };
+  const holder = queueKey === undefined ? undefined : s.holderOf(queueKey);
+  return holder === undefined || holder === id ? undefined : { duplicate: "queueKey", holder };
 }
 
 function end(
