@@ -1,0 +1,260 @@
+/**
+ * Seats on a real broker: one is elected, the next takes over with all that was stored, and nobody rules beside another.
+ */
+import { expect, test } from "vitest";
+import { markerBytes } from "../../../src/amqp/coordinator/records.ts";
+import { until } from "../../conformance/harness.ts";
+import { describeAmqp } from "../support/broker.ts";
+import { Council, type TestSeat } from "./council.ts";
+
+const pairs = (count: number, id = "x") =>
+  Array.from({ length: count }, (_, n): [string, string] => [`k${n}`, `${id}${n}`]);
+
+describeAmqp("an election", (url) => {
+  test("a candidate alone is elected on a fresh journal, and its word is stored", async () => {
+    const council = new Council(url);
+    const alone = await council.seat();
+    expect(await alone.rules()).toBe(1);
+    await alone.put(["k", "a"]);
+    await alone.seat.stop();
+    expect(alone.reasons).toEqual(["it was stopped"]);
+    expect(alone.seat.epoch).toBeUndefined();
+    const next = await council.seat();
+    expect(await next.rules()).toBe(2);
+    expect(next.state).toEqual(new Map([["k", "a"]]));
+  });
+
+  test("of several that come at once to a fresh journal one is elected", async () => {
+    const council = new Council(url);
+    const seats = await Promise.all([council.seat(), council.seat(), council.seat()]);
+    const first = await council.ruler();
+    await first.put(["k", "a"]);
+    const others = seats.filter((one) => one !== first);
+    expect(others.map(({ epochs }) => epochs)).toEqual([[], []]);
+    first.cut();
+    const second = await Promise.any(others.map((one) => one.rules().then(() => one)));
+    expect(second.epochs).toEqual([2]);
+    expect(second.state).toEqual(first.state);
+  });
+
+  test("the first dies before its first snapshot is stored: the next is elected all the same", async () => {
+    const council = new Council(url);
+    const first = await council.seat({ graceMs: 60_000 });
+    await until(
+      () => first.channel.checkQueue(council.journal),
+      ({ messageCount, consumerCount }) => messageCount === 0 && consumerCount === 1,
+    );
+    const next = await council.seat();
+    const channel = await council.channel();
+    await council.consumers(channel, 2);
+    first.cut();
+    expect(await next.rules()).toBe(1);
+    expect(first.epochs).toEqual([]);
+  });
+
+  test("a journal that was just made is not relied on before its grace is over", async () => {
+    const council = new Council(url);
+    const began = Date.now();
+    const alone = await council.seat({ graceMs: 700 });
+    await alone.rules();
+    expect(Date.now() - began).toBeGreaterThanOrEqual(700);
+    alone.seat.stop();
+    const next = await council.seat({ graceMs: 60_000 });
+    expect(await next.rules()).toBe(2);
+  });
+
+  test("a journal that was deleted begins above every epoch that is known", async () => {
+    const council = new Council(url);
+    const [alone] = (await council.seated(1)) as [TestSeat];
+    alone.known = 41;
+    const channel = await council.channel();
+    await channel.deleteQueue(council.journal);
+    await alone.isDeposed();
+    expect(alone.reasons).toEqual(["the broker has taken the journal away"]);
+    expect(await alone.rules()).toBe(42);
+  });
+
+  test("the ruler's connection is lost: the next in line has a higher epoch and the same state", async () => {
+    const council = new Council(url);
+    const [a, b, c] = (await council.seated(3)) as [TestSeat, TestSeat, TestSeat];
+    await a.put(...pairs(50));
+    await a.put(["k7", undefined], ["more", "y"]);
+    a.cut();
+    expect(await b.rules()).toBe(2);
+    expect(b.state).toEqual(a.state);
+    expect(c.epochs).toEqual([]);
+    await a.isDeposed();
+    await expect(a.seat.append([])).rejects.toThrow("not elected");
+    await b.put(["k8", undefined]);
+    b.cut();
+    expect(await c.rules()).toBe(3);
+    expect(c.state).toEqual(b.state);
+    c.cut();
+    expect((await council.ruler()).state).toEqual(c.state);
+    for (const { warnings } of [a, b, c]) expect(warnings).toEqual([]);
+  });
+
+  test("stepping down hands over in order, and stands again behind the others", async () => {
+    const council = new Council(url);
+    const [a, b] = (await council.seated(2)) as [TestSeat, TestSeat];
+    for (let round = 0; round < 3; round++) {
+      const [from, to] = round % 2 === 0 ? [a, b] : [b, a];
+      for (let n = 0; n < 200; n++) void from.put([`r${round}`, `${n}`]);
+      await from.put(["last", `${round}`]);
+      await from.seat.stepDown();
+      expect(await to.rules()).toBe(round + 2);
+      expect(to.state).toEqual(from.state);
+      await council.consumers(await council.channel(), 2);
+    }
+    expect(a.reasons).toEqual(["it stepped down", "it stepped down"]);
+  });
+
+  test("a call that the dead one had not done reaches the next; one that was done does not", async () => {
+    const council = new Council(url);
+    const [a, b] = (await council.seated(2)) as [TestSeat, TestSeat];
+    const channel = await council.channel();
+    for (const n of [1, 2, 3]) channel.sendToQueue(council.callsQueue, Buffer.from(`{"n":${n}}`));
+    channel.sendToQueue(council.callsQueue, Buffer.from("no JSON"));
+    const [first, second] = await a.called(3);
+    second?.done();
+    second?.done();
+    await a.put(["k", "a"]);
+    await a.seat.compact(); // what it lets go of has lower tags than the calls, and higher: none goes with it
+    await a.put(["k", "b"]);
+    await a.seat.compact();
+    a.cut();
+    await b.rules();
+    expect((await b.called(2)).map(({ body }) => body)).toEqual([{ n: 1 }, { n: 3 }]);
+    first?.done(); // of a dead channel: nothing
+    for (const { done } of b.calls) done();
+    await b.seat.stop();
+    const { messageCount } = await channel.checkQueue(council.callsQueue);
+    expect(messageCount).toBe(0);
+  });
+
+  test("an answer goes out on the elected one's channel, and from nobody else", async () => {
+    const council = new Council(url);
+    const [a, b] = (await council.seated(2)) as [TestSeat, TestSeat];
+    const channel = await council.channel();
+    const { queue } = await channel.assertQueue("", { exclusive: true });
+    const got = new Promise<string>((resolve) => {
+      void channel.consume(queue, (message) => resolve(String(message?.content)), { noAck: true });
+    });
+    expect(b.seat.send("", queue, Buffer.from("wrong"))).toBe(false);
+    expect(a.seat.send("", queue, Buffer.from("right"))).toBe(true);
+    expect(await got).toBe("right");
+  });
+
+  test("what strangers publish to the journal changes nothing", async () => {
+    const council = new Council(url);
+    const [a, b] = (await council.seated(2)) as [TestSeat, TestSeat];
+    const channel = await council.channel();
+    for (const text of ["no JSON", "[]", '["changes",9,1,"stranger",[]]', markerBytes("x").toString()])
+      channel.sendToQueue(council.journal, Buffer.from(text));
+    await a.put(["k", "a"]);
+    a.cut();
+    expect(await b.rules()).toBe(2);
+    expect(b.state).toEqual(a.state);
+  });
+
+  test("a part of a journal is waited with, and taken over when the rest comes", async () => {
+    const council = new Council(url);
+    const [a] = (await council.seated(1)) as [TestSeat];
+    await a.put(["k", "a"]);
+    const next = await council.seat();
+    await council.consumers(await council.channel(), 2);
+    const tag = [...(a.channel as unknown as { consumers: Map<string, unknown> }).consumers.keys()][0] ?? "";
+    await a.channel.cancel(tag); // what a seat never does: its records stay with it, new ones go to the next
+    const lost = expect(a.put(["k", "b"])).rejects.toThrow();
+    await until(
+      () => Promise.resolve(next.warnings),
+      (warnings) => warnings.length > 0,
+    );
+    expect(next.warnings[0]).toMatch(/waits for the rest of .*journal: epoch 1 lacks/);
+    expect(next.epochs).toEqual([]);
+    a.cut();
+    expect(await next.rules()).toBe(2);
+    await lost; // it was never told that it is stored, though it was confirmed
+    expect(next.state).toEqual(new Map([["k", "b"]]));
+  });
+});
+
+describeAmqp("a compaction", (url) => {
+  test("keeps the state while changes go on, and shrinks the journal", async () => {
+    const council = new Council(url);
+    const limits = { compactAt: 100, recordBytes: 2_000 };
+    const [a, b] = (await council.seated(2, { limits })) as [TestSeat, TestSeat];
+    for (let n = 0; n < 1_500; n++) await a.put([`k${n % 97}`, `${n}`]);
+    expect(a.seat.records).toBeLessThan(300);
+    const going = Array.from({ length: 50 }, (_, n) => a.put([`k${n}`, undefined], [`m${n}`, "z"]));
+    await a.seat.compact();
+    await Promise.all(going);
+    await a.seat.compact();
+    expect(a.seat.records).toBeLessThan(10);
+    a.cut();
+    await b.rules();
+    expect(b.state).toEqual(a.state);
+    await b.seat.stop();
+    await a.rules();
+    await a.seat.stop();
+    const channel = await council.channel();
+    await until(
+      () => channel.checkQueue(council.journal),
+      ({ messageCount }) => messageCount > 0 && messageCount < 10,
+    );
+  });
+
+  test("in whose middle the ruler dies costs nothing", async () => {
+    const council = new Council(url);
+    const limits = { recordBytes: 500, turnMs: 0 };
+    const [a, b] = (await council.seated(2, { limits })) as [TestSeat, TestSeat];
+    await a.put(...pairs(2_000));
+    const before = a.seat.records ?? 0;
+    void a.seat.compact();
+    const going = a.put(["k1", undefined]);
+    await until(
+      () => Promise.resolve(a.seat.records ?? 0),
+      (records) => records > before + 20,
+    );
+    await going;
+    a.cut();
+    await b.rules();
+    expect(b.state).toEqual(a.state);
+  });
+});
+
+describeAmqp("through three fail-overs", (url) => {
+  test("nothing is lost of 5,000 changes that were stored", { timeout: 120_000 }, async () => {
+    const council = new Council(url);
+    await council.seated(3, { limits: { compactAt: 300, recordBytes: 20_000 } });
+    const stored = new Map<string, string>();
+    let next = 0;
+    const deaths = [1_000, 2_300, 3_600];
+    const work = async () => {
+      while (next < 5_000) {
+        const n = next++;
+        if (n === deaths[0]) {
+          deaths.shift();
+          (await council.ruler()).cut();
+        }
+        for (;;) {
+          const ruler = await council.ruler();
+          const ok = await ruler.put([`k${n}`, `${n}`]).then(
+            () => true,
+            () => false,
+          );
+          if (ok) break;
+        }
+        stored.set(`k${n}`, `${n}`);
+      }
+    };
+    await Promise.all(Array.from({ length: 40 }, work));
+    const last = await council.ruler();
+    last.cut();
+    await last.isDeposed();
+    const end = await council.ruler();
+    expect(stored.size).toBe(5_000);
+    expect(end.state).toEqual(stored);
+    expect(end.seat.epoch).toBe(5);
+  });
+});
