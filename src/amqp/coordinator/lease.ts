@@ -10,6 +10,8 @@ import type { Held, NodeId } from "./requests.ts";
 /** A listed node, with all that it holds and awaits. */
 export interface Member extends NodeId {
   readonly asks: Set<Ask>;
+  /** Of its last announcement. */
+  serial: number;
 }
 
 export interface Ask {

@@ -8,9 +8,10 @@
 import type { CoordinatorOut } from "./apply.ts";
 import { DueLine } from "./due-line.ts";
 import { type Ask, Lease, type Member } from "./lease.ts";
-import type { Held, Holders, NodeId } from "./requests.ts";
+import type { Held, Holders, NodeId, Request } from "./requests.ts";
 
 type Out = Pick<CoordinatorOut, "notice">;
+type Announcement = Pick<Request & { t: "announce" }, "serial" | "holds" | "awaits">;
 
 export class Leases {
   readonly #leases = new Map<string, Lease>();
@@ -36,7 +37,7 @@ export class Leases {
   }
 
   join({ node, boot }: NodeId): Member {
-    const member = { node, boot, asks: new Set<Ask>() };
+    const member = { node, boot, asks: new Set<Ask>(), serial: -1 };
     this.#members.set(node, member);
     return member;
   }
@@ -80,9 +81,10 @@ export class Leases {
   }
 
   /** Replaces what is known of a node. What it awaits and was granted already was lost on its way. */
-  announce(from: NodeId, holds: readonly Held[], awaits: readonly Held[], now: number, out: Out): void {
+  announce(from: NodeId, { serial, holds, awaits }: Announcement, now: number, out: Out): void {
     const member = this.#memberOf(from);
-    if (member === undefined) return;
+    if (member === undefined || serial <= member.serial) return;
+    member.serial = serial;
     const stale = new Set(member.asks);
     for (const held of holds) stale.delete(this.#lease(held.executionKey).held(member, held));
     for (const held of awaits) {

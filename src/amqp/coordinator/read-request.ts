@@ -90,10 +90,10 @@ function end(id: string, m: Fields): Request | undefined {
   return isCount(token) ? { ...request, token } : undefined;
 }
 
-function announce({ holds, awaits }: Fields): Request | undefined {
+function announce({ epoch, serial, holds, awaits }: Fields): Request | undefined {
   const [held, awaited] = [allHeld(holds), allHeld(awaits)];
-  if (held === undefined || awaited === undefined) return undefined;
-  return { t: "announce", holds: held, awaits: awaited };
+  if (!isCount(epoch) || !isCount(serial) || held === undefined || awaited === undefined) return undefined;
+  return { t: "announce", epoch, serial, holds: held, awaits: awaited };
 }
 
 function allHeld(value: unknown): readonly Held[] | undefined {

@@ -12,7 +12,11 @@ export interface NodeId {
 }
 
 export type Request =
-  /** Before a keyed job is published. The same id may reserve again. `hop`: of a buried job that is queued again. */
+  /**
+   * Before a keyed job is published. The same id may reserve again. `hop`: of a buried job that is queued again. Whoever
+   * gives up waiting for the answer, or has asked more than once and is refused, says that it was not published: the key
+   * may be free when the next of its asks is read.
+   */
   | { readonly t: "reserve"; readonly key: string; readonly id: string; readonly hop?: number }
   /** The publish of a reserved job was confirmed (a cast), or is known to have failed: it lapses 30 s later. */
   | { readonly t: "published"; readonly key: string; readonly id: string; readonly ok: boolean }
@@ -56,10 +60,13 @@ export type Request =
   | { readonly t: "pause"; readonly queue: string; readonly paused: boolean }
   /**
    * All that this node holds and awaits: whenever it is asked to, and when its connection has come back. Replaces what was
-   * known of it, so it must keep its place among the node's other requests.
+   * known of it, so it must keep its place among the node's other requests. `epoch`: of the coordinator it is meant for,
+   * `serial` grows with each announcement of a process: one that comes late, or again, says nothing that is still true.
    */
   | {
       readonly t: "announce";
+      readonly epoch: number;
+      readonly serial: number;
       readonly holds: readonly Held[];
       readonly awaits: readonly Held[];
     }

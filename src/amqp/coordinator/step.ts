@@ -90,7 +90,8 @@ function answer(s: CoordinatorState, from: NodeId, m: Request, now: number, out:
     case "pause":
       return pause(s, m.queue, m.paused, out);
     case "announce":
-      s.leases.announce(from, m.holds, m.awaits, now, out);
+      // of one that was meant for a former coordinator it is not known what has been granted since
+      if (m.epoch === s.epoch) s.leases.announce(from, m, now, out);
       return out.answer({ ok: true });
     case "release-queued":
       return releaseQueued(s, m.key, out);

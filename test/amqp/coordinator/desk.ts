@@ -5,7 +5,14 @@
  * the simulation's.
  */
 import { applyChange } from "../../../src/amqp/coordinator/apply.ts";
-import type { Answer, Change, NodeId, Notice, Request } from "../../../src/amqp/coordinator/requests.ts";
+import type {
+  Answer,
+  Change,
+  Held,
+  NodeId,
+  Notice,
+  Request,
+} from "../../../src/amqp/coordinator/requests.ts";
 import { CoordinatorState } from "../../../src/amqp/coordinator/state.ts";
 import { type CoordinatorInput, nextTick, stepCoordinator } from "../../../src/amqp/coordinator/step.ts";
 
@@ -31,7 +38,8 @@ export class Desk {
   readonly journal: Change[] = [];
   /** Since they were last looked at. */
   #notices: Notice[] = [];
-  #epoch = 0;
+  epoch = 0;
+  #serials = 10;
 
   /** Elected, with these nodes in its list, which have nothing to announce. */
   constructor(...nodes: readonly NodeId[]) {
@@ -58,7 +66,7 @@ export class Desk {
   /** Another one, from the journal. */
   elect(): void {
     this.state = replayed(this.journal);
-    this.#step({ t: "elected", epoch: ++this.#epoch });
+    this.#step({ t: "elected", epoch: ++this.epoch });
   }
 
   /** Time goes by, and it ticks whenever it wanted to. */
@@ -107,6 +115,10 @@ export class Desk {
 
   wants(from: NodeId, executionKey: string, id: string, token = 1): Answer {
     return this.asks(from, { t: "begin", id, hop: 0, attempt: 0, executionKey, token });
+  }
+
+  announces(from: NodeId, holds: readonly Held[], awaits: readonly Held[]): Answer {
+    return this.asks(from, { t: "announce", epoch: this.epoch, serial: ++this.#serials, holds, awaits });
   }
 
   ends(from: NodeId, id: string, fields: Partial<Request & { t: "end" }>): Answer {

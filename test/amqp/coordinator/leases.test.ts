@@ -18,7 +18,11 @@ const withdraws = (from: NodeId, id: string, token = 1) =>
 const ends = (from: NodeId, id: string, token?: number) =>
   desk.ends(from, id, { executionKey: "x", ...(token === undefined ? {} : { token }) });
 const announces = (from: NodeId, holds: string[], awaits: string[] = []) =>
-  desk.asks(from, { t: "announce", holds: holds.map((id) => x(id)), awaits: awaits.map((id) => x(id)) });
+  desk.announces(
+    from,
+    holds.map((id) => x(id)),
+    awaits.map((id) => x(id)),
+  );
 
 beforeEach(() => {
   desk = new Desk(a, b);
@@ -345,11 +349,7 @@ describe("after an election", () => {
   test("who asked before is granted when everybody has announced", () => {
     desk.wants(b, "other", "4");
     announces(a, ["1"]);
-    desk.asks(b, {
-      t: "announce",
-      holds: [],
-      awaits: [x("2"), { executionKey: "other", id: "4", token: 1 }],
-    });
+    desk.announces(b, [], [x("2"), { executionKey: "other", id: "4", token: 1 }]);
     expect(desk.grants()).toEqual(["other to 4 of b1 under 1"]);
   });
 
@@ -439,6 +439,22 @@ describe("an announcement", () => {
     expect(desk.grants()).toEqual(["x to 2 of b1 under 1"]);
     expect(holder()).toEqual({ holder: "2" });
   });
+});
+
+test("an announcement that comes again, late, or for a former coordinator, says nothing that is still true", () => {
+  const early = { t: "announce", epoch: desk.epoch, serial: 1, holds: [], awaits: [] } as const;
+  const late = { ...early, serial: 2, holds: [x("0")] };
+  desk.asks(a, early);
+  desk.asks(a, late);
+  desk.ends(a, "0", { executionKey: "x" });
+  desk.wants(a, "x", "1");
+  desk.wants(b, "x", "2");
+  for (const again of [early, late]) desk.asks(a, again);
+  expect(holder()).toEqual({ holder: "1" });
+  desk.elect();
+  announces(b, [], ["2"]);
+  desk.asks(a, { ...early, serial: 3 });
+  expect(desk.grants()).toEqual([]);
 });
 
 test("the one that had no list is open at once", () => {

@@ -32,7 +32,7 @@ const requests: readonly Request[] = [
   { t: "mark", id: "1" },
   { t: "unmark", ids: [] },
   { t: "pause", queue: "q", paused: true },
-  { t: "announce", holds: [held], awaits: [] },
+  { t: "announce", epoch: 1, serial: 0, holds: [held], awaits: [] },
   { t: "replica" },
   { t: "is-queued", key: "k" },
   { t: "is-executing", key: "k" },
@@ -70,7 +70,9 @@ test("lists have limits, and nothing wrong in them", () => {
   expect(readRequest({ t: "unmark", ids: Array(1_000).fill("1") })).toBeDefined();
   expect(readRequest({ t: "unmark", ids: Array(1_001).fill("1") })).toBeUndefined();
   expect(readRequest({ t: "dropped", ids: ["1", 2] })).toBeUndefined();
-  expect(readRequest({ t: "announce", holds: [], awaits: Array(200_001).fill(held) })).toBeUndefined();
+  const announced = { t: "announce", epoch: 1, serial: 0, holds: [] };
+  expect(readRequest({ ...announced, awaits: Array(200_000).fill(held) })).toBeDefined();
+  expect(readRequest({ ...announced, awaits: Array(200_001).fill(held) })).toBeUndefined();
 });
 
 test(`anything at all gives a request that reads as itself, or nothing (seed ${SEED})`, () => {
