@@ -33,7 +33,14 @@ export class Acks {
     this.#clock.turn(() => this.#flush());
   }
 
+  /** Before the channel is closed: what is settled is not given to the next. */
   end(): void {
+    if (this.#ended) return;
+    try {
+      this.#flush();
+    } catch {
+      // the channel went before
+    }
     this.#ended = true;
   }
 

@@ -60,6 +60,12 @@ export class Seat {
     this.#term?.end(error);
   }
 
+  /** `standing`: in line, or about to take over. */
+  get state(): "away" | "standing" | "elected" {
+    if (this.#term?.reign !== undefined) return "elected";
+    return this.#term?.isStanding === true ? "standing" : "away";
+  }
+
   /** While it is elected. */
   get epoch(): number | undefined {
     return this.#term?.reign?.epoch;

@@ -37,6 +37,8 @@ export interface TermParts {
 /** The journal is never longer than 20,000 records. Without it a quorum queue stops at 2,000. */
 const JOURNAL_PREFETCH = 60_000;
 const CALLS_PREFETCH = 1_000;
+/** A close that is not answered is not waited for longer. */
+const CLOSE_MS = 2_000;
 const JOURNAL: Options.AssertQueue = {
   durable: true,
   arguments: {
@@ -57,6 +59,8 @@ export class Term {
   #channel: ConfirmChannel | undefined;
   #acks: Acks | undefined;
   #declaredAt = 0;
+  /** It is in line. */
+  isStanding = false;
   #hasMarked = false;
   #isMarkerBack = false;
   #judging = false;
@@ -96,6 +100,7 @@ export class Term {
       this.#adopt(channel);
       if (this.#isOver) return;
       await link.answered(this.#stand(channel));
+      this.isStanding = true;
       this.#hello();
     } catch (error) {
       this.end(channelError(error, broker, `queue ${journal}`));
@@ -121,7 +126,7 @@ export class Term {
     this.#acks?.end();
     this.#reign?.end(reason);
     const channel = this.#channel;
-    if (channel !== undefined) this.#closed = closedOf(channel);
+    if (channel !== undefined) this.#closed = closedOf(channel, this.#parts.clock);
     this.#parts.over(this, reason);
   }
 
@@ -139,7 +144,7 @@ export class Term {
           : channelError(last, broker, `queue ${journal}`),
       ),
     );
-    if (this.#isOver) this.#closed = closedOf(channel);
+    if (this.#isOver) this.#closed = closedOf(channel, this.#parts.clock);
     this.#acks = new Acks(channel, this.#parts.clock);
   }
 
@@ -273,12 +278,18 @@ function nobody(): never {
   throw new Error("nothing is delivered without a channel");
 }
 
-/** amqplib never calls back about a close whose connection goes meanwhile. */
-async function closedOf(channel: ConfirmChannel): Promise<void> {
-  const gone = new Promise<void>((resolve) => channel.once("close", resolve));
+/** amqplib never calls back about a close whose connection goes meanwhile, and a half-open one answers nothing. */
+async function closedOf(channel: ConfirmChannel, clock: Clock): Promise<void> {
+  let stop = () => {};
+  const gone = new Promise<void>((resolve) => {
+    channel.once("close", resolve);
+    stop = clock.timer(CLOSE_MS, resolve);
+  });
   try {
     await Promise.race([channel.close(), gone]);
   } catch {
     // it was closed already
+  } finally {
+    stop();
   }
 }

@@ -15,6 +15,7 @@ import { Link } from "../../../src/amqp/link.ts";
 import { Names } from "../../../src/amqp/names.ts";
 import { checkRabbit } from "../../../src/amqp/options.ts";
 import { systemClock } from "../../../src/kernel/clock.ts";
+import { until } from "../../conformance/harness.ts";
 import { cleanUp, freshPrefix } from "../support/broker.ts";
 import { apply, set } from "./history.ts";
 
@@ -40,6 +41,7 @@ export class TestSeat implements SeatOwner {
   #channel: ConfirmChannel | undefined;
 
   constructor(url: string, names: Names, more: Partial<SeatParts>) {
+    this.#heard.setMaxListeners(0);
     const settings = checkRabbit({ url });
     const clock = systemClock;
     this.link = new Link({
@@ -88,7 +90,7 @@ export class TestSeat implements SeatOwner {
   /** As a cable that is pulled: nobody says goodbye. */
   cut(): void {
     const { connection } = this.channel as unknown as { connection: { stream: Socket } };
-    connection.stream.destroy();
+    connection.stream.destroy(new Error("cut")); // without an error amqplib would notice by its heartbeat
   }
 
   get channel(): ConfirmChannel {
@@ -136,6 +138,14 @@ export class TestSeat implements SeatOwner {
     return this.seat.epoch;
   }
 
+  /** In line, behind all that stood before. */
+  async stands(): Promise<void> {
+    await until(
+      () => this.seat.state,
+      (state) => state === "standing",
+    );
+  }
+
   async isDeposed(times = 1): Promise<void> {
     while (this.reasons.length < times) await once(this.#heard, "deposed");
   }
@@ -179,20 +189,11 @@ export class Council {
   async seated(count: number, more: Partial<SeatParts> = {}): Promise<TestSeat[]> {
     const first = await this.seat(more);
     await first.rules();
-    const channel = await this.channel();
     for (let at = 2; at <= count; at++) {
-      await this.seat(more);
-      await this.consumers(channel, at);
+      const next = await this.seat(more);
+      await next.stands();
     }
     return [...this.seats];
-  }
-
-  /** Of the journal: it is known who comes next when each has come alone. */
-  async consumers(channel: Channel, count: number): Promise<void> {
-    for (;;) {
-      const { consumerCount } = await channel.checkQueue(this.journal);
-      if (consumerCount >= count) return;
-    }
   }
 
   /** Of somebody else; it ends with the test. */
