@@ -117,12 +117,14 @@ export class Writer {
     const texts = group.map(({ text }) => text);
     const at = tape.next;
     this.#onTheWay.add(at);
-    tape.write((seq) => this.#counted(changesBytes(head, seq, texts))).then(
-      () => this.#written(at, group),
-      (error: Error) => {
-        for (const waiting of group) waiting.reject(error);
-      },
-    );
+    tape
+      .write((seq) => this.#counted(changesBytes(head, seq, texts)))
+      .then(
+        () => this.#written(at, group),
+        (error: Error) => {
+          for (const waiting of group) waiting.reject(error);
+        },
+      );
   }
 
   #group(): Waiting[] {
