@@ -68,10 +68,6 @@ export function openQueue(s: ConsumerState, name: string, concurrency: number): 
     const marked = broker.isMarked(envelope.partition, envelope.id);
     self.cast({ t: "deliver", delivery, queue, known: catalogue.get(envelope.job), marked });
   });
-  // where pauses travel between nodes, the consumer keeps them as it keeps its own
-  if (broker.keys === undefined || !broker.isPaused(ref)) return;
-  queue.paused = true;
-  queue.subscription.pause();
 }
 
 function declare(s: ConsumerState, { queues, round, from }: ConsumerEffect & { t: "declare" }): void {

@@ -3,14 +3,15 @@
  *
  * Owns two connections (one publishes, one consumes: an alarm blocks the one that publishes, and must not hold up
  * acknowledgements), and all that hangs on them. A lost connection is an inconvenience: bodies go on, what they end with
- * is kept until it can be told, and their jobs are taken up again when they come back. What rests on the partitions'
- * coordinator (keys, cancelling what waits, stored pauses) is refused in words.
+ * is kept until it can be told, and their jobs are taken up again when they come back. Keys, marks and pauses of a
+ * partition are its coordinator's (`coordinator/`), which sits on one of the nodes.
  */
 import type {
   Broker,
   BrokerEvents,
   BuriedJob,
   BuriedPage,
+  ClusterKeys,
   Delivery,
   Found,
   PublishOptions,
@@ -21,33 +22,38 @@ import type {
   RequeueOutcome,
   Subscription,
 } from "../broker/contract.ts";
-import { BrokerUnreachable, UnsupportedByBroker } from "../broker/errors.ts";
+import { TooManyCancelled } from "../broker/errors.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import type { RabbitCluster } from "./cluster.ts";
-import { EnqueueGroup } from "./enqueue-group.ts";
-import { Handed } from "./handed.ts";
-import type { Sent } from "./letter.ts";
+import type { Handed } from "./handed.ts";
 import { type Parts, partsOf, type RabbitBrokerOptions } from "./parts.ts";
 import { Readers } from "./readers.ts";
+import { Settlements } from "./settlements.ts";
 
 const CLOSE_MS = 5_000;
 const DONE: Promise<undefined> = Promise.resolve(undefined);
 
 export class RabbitBroker implements Broker {
   readonly kind = "rabbitmq";
-  readonly keys = undefined;
-  readonly storesMarks = false;
+  readonly storesMarks = true;
   /** RabbitMQ's default `consumer_timeout`; a channel whose delivery takes longer is closed, and its jobs adopted. */
   readonly deliveryTimeoutMs = 30 * 60_000;
   readonly description: string;
   readonly cluster: RabbitCluster;
+  readonly keys: ClusterKeys;
   readonly #parts: Parts;
   readonly #readers: Readers;
+  readonly #settlements: Settlements;
 
   constructor(options: RabbitBrokerOptions) {
-    this.#parts = partsOf(options);
+    this.#parts = partsOf(options, {
+      refusalOf: (envelope) => this.#readers.refusalOf(envelope),
+      stopped: (queue) => this.#readers.stoppedChanged(queue),
+    });
     this.#readers = new Readers(this.#parts);
+    this.#settlements = new Settlements(this.#parts, this.#readers);
+    this.keys = this.#parts.keys;
     this.description = this.#parts.place;
     this.cluster = this.#parts.cluster;
   }
@@ -58,26 +64,30 @@ export class RabbitBroker implements Broker {
 
   /** Readers first, so that what is settled is acknowledged; then a farewell, so that nobody waits for us. */
   async close(): Promise<void> {
-    const { publisher, outgoing, custody, cluster, connections } = this.#parts;
+    const { publisher, outgoing, custody, cluster, connections, coordinators } = this.#parts;
     if (!connections.ending()) return;
     await publisher.drain(connections.isUp ? CLOSE_MS : 0);
     await outgoing.aged();
+    await this.#settlements.drained(connections.isUp ? CLOSE_MS : 0);
     await this.#readers.close();
     // what ended here and could not be acknowledged would be started by who hears of it last
     if (custody.hasUntold) await cluster.opened(CLOSE_MS);
     custody.tellEnds();
     custody.close();
+    await coordinators.close();
     await cluster.close();
     publisher.close();
     await connections.close();
   }
 
   async declare(queues: readonly QueueRef[]): Promise<void> {
-    const { topology, cluster, names } = this.#parts;
+    const { topology, cluster, names, coordinators } = this.#parts;
     await topology.base();
     for (const queue of queues) await topology.workQueue(queue);
     this.#readers.know(queues);
     if (queues.length > 0) cluster.declared(queues.map((queue) => names.queue(queue)));
+    for (const partition of new Set(queues.map((queue) => queue.partition)))
+      await coordinators.ready(partition);
   }
 
   queues(): Promise<readonly QueueRef[]> {
@@ -95,15 +105,17 @@ export class RabbitBroker implements Broker {
   }
 
   publish(envelope: Envelope, options?: PublishOptions): Promise<Refusals | undefined> {
-    return this.#publish([envelope], options);
+    return this.#parts.enqueues.publish([envelope], options);
   }
 
   publishMany(envelopes: readonly Envelope[], options?: PublishOptions): Promise<Refusals | undefined> {
-    return envelopes.length === 0 ? DONE : this.#publish(envelopes, options);
+    return envelopes.length === 0 ? DONE : this.#parts.enqueues.publish(envelopes, options);
   }
 
   subscribe(queue: QueueRef, limit: number, deliver: (delivery: Delivery) => void): Subscription {
-    return this.#readers.of(queue).lane.subscribe(limit, deliver);
+    return this.#readers
+      .of(queue)
+      .lane.subscribe(limit, (delivery) => this.#settlements.begin(delivery as Handed, deliver));
   }
 
   /** Suspects' records rest on the coordinator: no delivery is a suspect yet. */
@@ -112,43 +124,27 @@ export class RabbitBroker implements Broker {
   }
 
   complete(delivery: Delivery): void {
-    const handed = this.#taken(delivery);
-    if (handed !== undefined) this.#ended(handed);
+    this.#settlements.complete(delivery);
   }
 
-  /** Resolves when the acknowledgement is on its way: AMQP confirms no acknowledgement. */
   discard(delivery: Delivery): Promise<void> {
-    this.complete(delivery);
-    return DONE;
+    return this.#settlements.discard(delivery);
   }
 
-  async retry(delivery: Delivery, next: Envelope, dueAt: number): Promise<void> {
-    const handed = this.#taken(delivery);
-    if (handed !== undefined) await this.#replaced(handed, this.#parts.outgoing.replace(next, dueAt));
+  retry(delivery: Delivery, next: Envelope, dueAt: number): Promise<void> {
+    return this.#settlements.retry(delivery, next, dueAt);
   }
 
-  async bury(delivery: Delivery, envelope: Envelope, record: BuriedRecord): Promise<void> {
-    const handed = this.#taken(delivery);
-    if (handed !== undefined) await this.#replaced(handed, this.#parts.outgoing.bury(envelope, record));
+  bury(delivery: Delivery, envelope: Envelope, record: BuriedRecord): Promise<void> {
+    return this.#settlements.bury(delivery, envelope, record);
   }
 
   release(delivery: Delivery): void {
-    const handed = this.#taken(delivery);
-    if (handed === undefined) return;
-    handed.subscription.lane.settled(handed);
-    if (handed.attached) this.#readers.release(handed);
-    else this.#parts.custody.gaveBack(handed); // the broker has it again since its channel died
+    this.#settlements.release(delivery);
   }
 
-  async stillOurs(delivery: Delivery): Promise<boolean> {
-    if (!(delivery instanceof Handed) || !delivery.live) return true;
-    if (await this.#parts.custody.stillOurs(delivery)) return true;
-    const handed = this.#taken(delivery);
-    if (handed !== undefined) {
-      handed.subscription.lane.settled(handed);
-      this.#parts.custody.superseded(handed);
-    }
-    return false;
+  stillOurs(delivery: Delivery): Promise<boolean> {
+    return this.#settlements.stillOurs(delivery);
   }
 
   cancelQueued(
@@ -167,19 +163,13 @@ export class RabbitBroker implements Broker {
     return Promise.resolve(here ? "unsettled" : "unknown");
   }
 
-  /** Nobody can hold one: jobs with keys are refused when they are enqueued. */
-  holderOf(): Promise<string | undefined> {
-    return DONE;
+  async holderOf(partition: string, queueKey: string): Promise<string | undefined> {
+    const answer = await this.#parts.coordinators.of(partition).ask({ t: "is-queued", key: queueKey });
+    return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
   }
 
-  setPaused(): Promise<void> {
-    return this.#cannot(
-      "a pause of a queue in the whole cluster, stored; node.queues.pause pauses it on one node",
-    );
-  }
-
-  isPaused(): boolean {
-    return false;
+  async setPaused({ partition, queue }: QueueRef, paused: boolean): Promise<void> {
+    await this.#parts.coordinators.of(partition).ask({ t: "pause", queue, paused });
   }
 
   counts(queue: QueueRef): QueueCounts | undefined {
@@ -218,82 +208,16 @@ export class RabbitBroker implements Broker {
     return this.#parts.graves.drop(queue, ids);
   }
 
-  mark(): Promise<void> {
-    return this.#cannot("cancelling a job that is in no node's hands");
+  async mark(partition: string, id: string): Promise<void> {
+    const answer = await this.#parts.coordinators.of(partition).ask({ t: "mark", id });
+    if ("tooMany" in answer) throw new TooManyCancelled(partition, answer.tooMany);
   }
 
-  isMarked(): boolean {
-    return false;
+  isMarked(partition: string, id: string): boolean {
+    return this.#parts.coordinators.known(partition)?.isMarked(id) === true;
   }
 
-  unmark(): Promise<void> {
-    return DONE;
+  async unmark(partition: string, id: string): Promise<void> {
+    await this.#parts.coordinators.of(partition).ask({ t: "unmark", ids: [id] });
   }
-
-  #cannot(feature: string): Promise<never> {
-    return Promise.reject(new UnsupportedByBroker("RabbitMQ", feature));
-  }
-
-  #publish(
-    envelopes: readonly Envelope[],
-    options: PublishOptions | undefined,
-  ): Promise<Refusals | undefined> {
-    const { connections, outgoing, clock } = this.#parts;
-    if (connections.isEnding) return Promise.reject(new BrokerUnreachable(`${this.description} (closed)`));
-    const group = new EnqueueGroup(envelopes.length);
-    const dueAt = options?.dueAt ?? 0;
-    for (const envelope of envelopes) {
-      const refusal = unsupported(envelope);
-      if (refusal !== undefined) group.refuse(envelope, refusal);
-      else if (dueAt <= clock.now()) outgoing.enqueue(envelope, group);
-      else this.#publishLater(envelope, dueAt, group);
-    }
-    return group.done;
-  }
-
-  #publishLater(envelope: Envelope, dueAt: number, group: EnqueueGroup): void {
-    const { outgoing } = this.#parts;
-    this.#readers
-      .refusalOf(envelope)
-      .then((error): Promise<Sent> | Sent =>
-        error === undefined ? outgoing.enqueueLater(envelope, dueAt) : { kind: "unsent", error },
-      )
-      .then(
-        (sent) => group.settled(envelope, sent),
-        (error: Error) => group.settled(envelope, { kind: "unsent", error }),
-      );
-  }
-
-  /** Whoever has the delivery settles it, once. It stays in hand until what follows is durable. */
-  #taken(delivery: Delivery): Handed | undefined {
-    if (!(delivery instanceof Handed) || !delivery.live) return undefined;
-    delivery.live = false;
-    return delivery;
-  }
-
-  #ended(handed: Handed): void {
-    this.#parts.custody.ended(handed);
-    handed.subscription.lane.settled(handed);
-  }
-
-  /** What takes its place is confirmed before the message is acknowledged. */
-  async #replaced(handed: Handed, stored: Promise<void>): Promise<void> {
-    try {
-      await stored;
-    } catch (error) {
-      // unacknowledged, it comes again with the next channel
-      this.#parts.custody.gaveBack(handed);
-      handed.subscription.lane.settled(handed);
-      throw error;
-    }
-    this.#ended(handed);
-  }
-}
-
-/** What rests on the partitions' coordinator. */
-function unsupported({ queueKey, executionKey, job }: Envelope): Error | undefined {
-  if (queueKey !== undefined) return new UnsupportedByBroker("RabbitMQ", `the queue key of job "${job}"`);
-  if (executionKey !== undefined)
-    return new UnsupportedByBroker("RabbitMQ", `the execution key of job "${job}"`);
-  return undefined;
 }

@@ -8,12 +8,13 @@
 import type { Cluster, NodeAnswer } from "../broker/contract.ts";
 import type { Clock } from "../kernel/types.ts";
 import { type CallBody, Calls } from "./calls.ts";
+import type { Face } from "./coordinator/coordinators.ts";
 import { TOPOLOGY_VERSION } from "./names.ts";
 import { type Announcement, BEAT_MS, Peers, type PeersOut } from "./peers.ts";
 import { ECHO, SystemChannel, type SystemParts, type Told } from "./system-channel.ts";
 
 export interface ClusterListener {
-  node(name: string, state: "up" | "late" | "gone"): void;
+  node(name: string, boot: string, state: "up" | "late" | "gone"): void;
   mixed(name: string, difference: string): void;
   /** A message of adoption. */
   question(kind: string, from: string, body: unknown): void;
@@ -32,6 +33,7 @@ export interface ClusterParts
   readonly nodeTimeoutMs: number;
   readonly queueType: string;
   readonly listener: ClusterListener;
+  readonly candidate: (partition: string, face: Face) => { withdraw(): Promise<void> };
 }
 
 /** Nothing wakes an idle process more often. */
@@ -137,14 +139,18 @@ export class RabbitCluster implements Cluster, PeersOut {
     this.#system.send(to === undefined ? "control" : { node: to }, kind, body);
   }
 
-  /** The partitions' coordinator is not built on this broker yet: nobody stands, and nobody is elected. */
-  candidate(): Promise<{ withdraw(): Promise<void> }> {
-    return Promise.resolve({ withdraw: () => Promise.resolve() });
+  candidate(partition: string, face: Face): Promise<{ withdraw(): Promise<void> }> {
+    return Promise.resolve(this.#parts.candidate(partition, face));
   }
 
-  peer(name: string, state: "up" | "late" | "gone"): void {
+  /** Straight to a queue of the broker, by its name; may be lost. */
+  put(queue: string, bytes: Buffer): void {
+    this.#system.put(queue, bytes);
+  }
+
+  peer(name: string, boot: string, state: "up" | "late" | "gone"): void {
     if (state === "gone") this.#calls.gone(name);
-    this.#parts.listener.node(name, state);
+    this.#parts.listener.node(name, boot, state);
   }
 
   #opened(): void {

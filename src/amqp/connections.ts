@@ -15,6 +15,8 @@ import type { Readers } from "./readers.ts";
 export class Connections {
   readonly publish: Link;
   readonly consume: Link;
+  /** For the seats of coordinators; made when the first of them is stood for, and no part of `isUp`. */
+  readonly coordinate: Link;
   readonly #parts: () => Parts;
   #events: BrokerEvents | undefined;
   #readers: Readers | undefined;
@@ -36,6 +38,13 @@ export class Connections {
       "consumes",
       this.#listener(() => this.#consumeUp()),
     );
+    this.coordinate = made("coordinates", {
+      up: () => this.#parts().coordinators.linkUp(),
+      down: (error) => this.#parts().coordinators.linkDown(error),
+      notYet: () => {}, // the other two say so
+      blocked: () => {},
+      unblocked: () => {},
+    });
   }
 
   get isUp(): boolean {

@@ -26,6 +26,8 @@ export interface GraveParts extends VisitParts {
   readonly exists: (name: string) => Promise<boolean>;
   /** Publishes a job to its queue; resolves with the reason when it was refused. */
   readonly enqueue: (envelope: Envelope) => Promise<Error | undefined>;
+  /** Jobs with queue keys that were dropped: their ids may be used again. */
+  readonly dropped: (partition: string, ids: readonly string[]) => void;
 }
 
 const PAGE_MOST = 1_000;
@@ -72,10 +74,13 @@ export class Graves {
 
   async drop(queue: QueueRef, ids: readonly string[] | "all"): Promise<string[]> {
     const dropped: string[] = [];
+    const keyed: string[] = [];
     await this.#chosen(queue, ids, (job) => {
       dropped.push(job.id);
+      if (job.envelope?.queueKey !== undefined) keyed.push(job.id);
       return "take";
     });
+    this.#parts.dropped(queue.partition, keyed);
     return dropped;
   }
 

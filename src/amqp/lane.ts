@@ -11,6 +11,8 @@ import type { QueueChannel } from "./queue-channel.ts";
 /** What a lane tells the reader that fills it. */
 export interface LaneOwner {
   readonly queue: QueueRef;
+  /** Paused in the whole cluster: nothing goes out, whoever subscribes. */
+  readonly isStopped: boolean;
   /** How much is wanted has changed, or what was there has gone. */
   wantedChanged(): void;
   /** The last subscription has ended. */
@@ -79,6 +81,7 @@ export class Lane {
   /** Most that may be unsettled at once, of what is not paused. */
   get wanted(): number {
     let sum = 0;
+    if (this.owner.isStopped) return 0;
     for (const { paused, limit } of this.#subscriptions) if (!paused) sum += limit;
     return sum;
   }
@@ -181,6 +184,7 @@ export class Lane {
   /** Subscriptions take turns. */
   #next(): LaneSubscription | undefined {
     const all = this.#subscriptions;
+    if (this.owner.isStopped) return undefined;
     for (let i = 0; i < all.length; i++) {
       const at = (this.#turn + i) % all.length;
       const one = all[at];

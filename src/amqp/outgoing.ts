@@ -60,6 +60,22 @@ export class Outgoing {
     publisher.send(new Letter(route, body, envelope.id, envelope.job, undefined, false, settle));
   }
 
+  /** As `enqueue`, by itself. `mayBeCopy`: nobody knows whether it stands on the broker already. */
+  async enqueueOne(envelope: Envelope, mayBeCopy: boolean): Promise<Sent> {
+    const body = Buffer.from(encodeEnvelope(envelope));
+    const { id, job } = envelope;
+    if (body.length > MESSAGE_BYTES_MAX)
+      return { kind: "unsent", error: new PayloadTooLarge(job, body.length, MESSAGE_BYTES_MAX) };
+    const route = this.#routeOf(envelope);
+    const sent = await new Promise<Sent>((resolve) => {
+      const letter = new Letter(route, body, id, job, undefined, false, resolve);
+      if (mayBeCopy) letter.mayBeCopy();
+      this.#parts.publisher.send(letter);
+    });
+    if (sent.kind === "confirmed") await this.#aged([route.key]);
+    return sent;
+  }
+
   /** Jobs mostly go where the one before went. */
   #routeOf(envelope: Envelope): Route {
     const { partition, queue } = envelope;

@@ -5,16 +5,18 @@
  * `Connections.open`.
  */
 import { randomBytes } from "node:crypto";
-import type { BrokerEvents } from "../broker/contract.ts";
+import type { BrokerEvents, QueueRef } from "../broker/contract.ts";
 import type { BrokerContext, BrokerLogger } from "../broker/factory.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Clock } from "../kernel/types.ts";
 import { RabbitCluster } from "./cluster.ts";
 import { Connections } from "./connections.ts";
+import { Coordinators } from "./coordinator/coordinators.ts";
+import { JobKeys } from "./coordinator/job-keys.ts";
 import { type Counted, Counts } from "./counts.ts";
 import { Custody } from "./custody.ts";
-import { EnqueueGroup } from "./enqueue-group.ts";
+import { Enqueues } from "./enqueues.ts";
 import { Graves } from "./graves.ts";
 import { Names } from "./names.ts";
 import { checkNodeTimeout, placeOf, type RabbitSettings } from "./options.ts";
@@ -51,6 +53,15 @@ export interface Parts {
   readonly count: (name: string) => Promise<Counted>;
   readonly exists: (name: string) => Promise<boolean>;
   readonly events: () => BrokerEvents | undefined;
+  readonly coordinators: Coordinators;
+  readonly keys: JobKeys;
+  readonly enqueues: Enqueues;
+}
+
+/** What the parts need of the queues' readers, which are made of them. */
+export interface ReaderPorts {
+  readonly refusalOf: (envelope: Envelope) => Promise<Error | undefined>;
+  readonly stopped: (queue: QueueRef) => void;
 }
 
 const SILENT: BrokerLogger = { info() {}, warn() {}, error() {} };
@@ -59,7 +70,7 @@ const NODE_TIMEOUT_MS = 10_000;
 /** What the parts below need of each other before all of them are there. */
 type Late = () => Parts;
 
-export function partsOf(options: RabbitBrokerOptions): Parts {
+export function partsOf(options: RabbitBrokerOptions, readers: ReaderPorts): Parts {
   const { settings, node, clock = systemClock, logger = SILENT, nodeTimeoutMs = NODE_TIMEOUT_MS } = options;
   checkNodeTimeout(nodeTimeoutMs, settings);
   const place = `RabbitMQ at ${placeOf(settings)}`;
@@ -69,7 +80,8 @@ export function partsOf(options: RabbitBrokerOptions): Parts {
   const scratch = new Scratch(connections.consume, clock, place);
   const { queueType, newQueueGraceMs: graceMs } = settings;
   const topology = new Topology({ scratch, names, clock, broker: place, queueType, graceMs });
-  const own = { settings, clock, node, nodeTimeoutMs, logger, place, names, connections, topology };
+  const boot = randomBytes(6).toString("hex");
+  const own = { settings, clock, node, boot, nodeTimeoutMs, logger, place, names, connections, topology };
   const publisher = publisherOf(own);
   const outgoing = new Outgoing({
     publisher,
@@ -85,8 +97,12 @@ export function partsOf(options: RabbitBrokerOptions): Parts {
   const exists = async (name: string) => (await count(name)).ready !== undefined;
   const republish: VisitParts["republish"] = (queue, message) => outgoing.republish(queue, message);
   const visits: VisitParts = { link: connections.consume, clock, republish };
-  const enqueue = (envelope: Envelope) => enqueueOne(outgoing, envelope);
-  const graves = new Graves({ ...visits, names, broker: place, exists, enqueue });
+  const coordinators = coordinatorsOf(own, late, exists, readers, options.regrantMs ?? REGRANT_MS);
+  const keys = new JobKeys(coordinators);
+  const enqueues = new Enqueues({ connections, outgoing, keys, clock, place, refusalOf: readers.refusalOf });
+  const enqueue = (envelope: Envelope) => enqueues.one(envelope);
+  const dropped = (partition: string, ids: readonly string[]) => keys.dropped(partition, ids);
+  const graves = new Graves({ ...visits, names, broker: place, exists, enqueue, dropped });
   const counts = new Counts(clock, count);
   const events = () => connections.events;
   const parts: Parts = {
@@ -101,6 +117,9 @@ export function partsOf(options: RabbitBrokerOptions): Parts {
     count,
     exists,
     events,
+    coordinators,
+    keys,
+    enqueues,
   };
   return parts;
 }
@@ -108,7 +127,7 @@ export function partsOf(options: RabbitBrokerOptions): Parts {
 type Own = Pick<
   Parts,
   "settings" | "clock" | "node" | "nodeTimeoutMs" | "logger" | "place" | "names" | "connections" | "topology"
->;
+> & { readonly boot: string };
 
 function publisherOf({ connections, clock, place, settings, topology, logger }: Own): Publisher {
   return new Publisher({
@@ -122,7 +141,7 @@ function publisherOf({ connections, clock, place, settings, topology, logger }: 
 }
 
 function clusterOf(own: Own, late: Late): RabbitCluster {
-  const { connections, clock, node, nodeTimeoutMs, logger, place, names, topology, settings } = own;
+  const { connections, clock, node, boot, nodeTimeoutMs, logger, place, names, topology, settings } = own;
   return new RabbitCluster({
     consumeLink: connections.consume,
     publishLink: connections.publish,
@@ -131,28 +150,63 @@ function clusterOf(own: Own, late: Late): RabbitCluster {
     warn: (text) => logger.warn(plain(text)),
     clock,
     node,
-    boot: randomBytes(6).toString("hex"),
+    boot,
     broker: place,
     nodeTimeoutMs,
     queueType: settings.queueType,
     listener: {
-      node: (name, state) => {
+      node: (name, itsBoot, state) => {
         connections.events?.node(name, state);
         if (state === "gone") late().custody.peerGone(name);
+        if (state !== "late") late().coordinators.peer({ node: name, boot: itsBoot }, state === "up");
       },
       mixed: (name, difference) => connections.events?.mixed(name, difference),
-      question: (kind, from, body) => late().custody.heard(kind, from, body),
+      question: (kind, from, body) =>
+        kind === COORDINATOR ? late().coordinators.heard(body) : late().custody.heard(kind, from, body),
       look: () => late().custody.look(),
-      connected: () => connections.heardAgain(),
+      connected: () => {
+        connections.heardAgain();
+        late().coordinators.reconnected();
+      },
     },
+    candidate: (partition, face) => late().coordinators.candidate(partition, face),
   });
 }
 
-/** Why it was refused, or `undefined`. @throws EnqueueOutcomeUnknown */
-async function enqueueOne(outgoing: Outgoing, envelope: Envelope): Promise<Error | undefined> {
-  const group = new EnqueueGroup(1);
-  outgoing.enqueue(envelope, group);
-  return (await group.done)?.get(envelope);
+/** The kind of message by which a coordinator speaks. */
+const COORDINATOR = "coordinator";
+const REGRANT_MS = 3_000;
+
+function coordinatorsOf(
+  { connections, clock, node, boot, logger, place, names, settings }: Own,
+  late: Late,
+  exists: (name: string) => Promise<boolean>,
+  readers: ReaderPorts,
+  regrantMs: number,
+): Coordinators {
+  return new Coordinators({
+    link: connections.coordinate,
+    clock,
+    names,
+    self: { node, boot },
+    broker: place,
+    graceMs: settings.newQueueGraceMs,
+    regrantMs,
+    exists,
+    put: (queue, bytes) => late().cluster.put(queue, bytes),
+    say: (body, to) => late().cluster.say(COORDINATOR, body, to),
+    peers: () => late().cluster.peers.alive.map((peer) => ({ node: peer.name, boot: peer.boot })),
+    young: () => late().cluster.peers.young,
+    out: (partition) => ({
+      marked: () => {},
+      paused: (queue, paused) => {
+        readers.stopped({ partition, queue });
+        connections.events?.paused({ partition, queue }, paused);
+      },
+      released: (kind, key) => connections.events?.released(partition, kind, key),
+    }),
+    warn: (text) => logger.warn(plain(text)),
+  });
 }
 
 /** A passive declaration: the only count that costs nobody anything. */

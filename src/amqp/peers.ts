@@ -31,7 +31,7 @@ export interface Peer {
 
 export interface PeersOut {
   /** `state` changed; `gone` also means that it is in the list no more. */
-  peer(name: string, state: "up" | "late" | "gone"): void;
+  peer(name: string, boot: string, state: "up" | "late" | "gone"): void;
 }
 
 export const BEAT_MS = 2_000;
@@ -98,7 +98,7 @@ export class Peers {
       known.silentMs = 0;
       if (known.late) {
         known.late = false;
-        out.peer(name, "up");
+        out.peer(name, boot, "up");
       }
       return known;
     }
@@ -108,7 +108,7 @@ export class Peers {
       return Object.assign(known, { boot, silentMs: 0, version: 0, announcement: undefined });
     const peer: Peer = { name, boot, silentMs: 0, late: false, version: 0, announcement: undefined };
     this.#peers.set(name, peer);
-    out.peer(name, "up");
+    out.peer(name, boot, "up");
     return peer;
   }
 
@@ -132,7 +132,7 @@ export class Peers {
     this.#departed.add(`${name} ${boot}`);
     if (this.#peers.get(name)?.boot !== boot) return;
     this.#peers.delete(name);
-    out.peer(name, "gone");
+    out.peer(name, boot, "gone");
   }
 
   /** Our own connection is gone: whoever comes now is not heard. */
@@ -156,7 +156,7 @@ export class Peers {
       if (peer.silentMs >= this.#goneMs) this.left(peer.name, peer.boot, out);
       else if (peer.silentMs >= LATE_MS && !peer.late) {
         peer.late = true;
-        out.peer(peer.name, "late");
+        out.peer(peer.name, peer.boot, "late");
       }
     }
   }

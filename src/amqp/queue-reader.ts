@@ -22,6 +22,7 @@ export interface ReaderHome {
   readonly node: string;
   readonly classic: boolean;
   readonly isCutOff: boolean;
+  isStopped(queue: QueueRef): boolean;
   nameOf(queue: QueueRef): string;
   message(message: ConsumeMessage, from: QueueChannel, reader: QueueReader): void;
   /** A channel of this queue is gone: what it brought is void. */
@@ -81,6 +82,10 @@ export class QueueReader implements LaneOwner, ChannelOwner {
   /** The node has heard nobody for longer than others wait for it. */
   get isCutOff(): boolean {
     return this.#home.isCutOff;
+  }
+
+  get isStopped(): boolean {
+    return this.#home.isStopped(this.queue);
   }
 
   /** Resolves when the broker has answered to all that is under way. */

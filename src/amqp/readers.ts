@@ -10,6 +10,7 @@ import { UnknownQueue } from "../broker/errors.ts";
 import { decodeEnvelope } from "../jobs/codec.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
+import { hasKeys } from "./coordinator/job-keys.ts";
 import { UNASKED } from "./counts.ts";
 import { messageIdOf } from "./epitaph.ts";
 import { Handed } from "./handed.ts";
@@ -18,7 +19,7 @@ import type { Parts } from "./parts.ts";
 import type { QueueChannel } from "./queue-channel.ts";
 import { QueueReader, type ReaderHome } from "./queue-reader.ts";
 import { plain } from "./refusal.ts";
-import { visit } from "./visit.ts";
+import { type Verdict, visit } from "./visit.ts";
 
 /** A queue that was there is taken to be there for so long. */
 const KNOWN_MS = 30_000;
@@ -50,6 +51,15 @@ export class Readers implements ReaderHome {
   get isCutOff() {
     return this.#parts.connections.isCutOff;
   }
+  isStopped({ partition, queue }: QueueRef): boolean {
+    return this.#parts.coordinators.known(partition)?.isPaused(queue) === true;
+  }
+
+  /** Paused or resumed in the whole cluster. */
+  stoppedChanged(queue: QueueRef): void {
+    this.#current.get(this.nameOf(queue))?.lane.changed();
+  }
+
   get classic() {
     return this.#parts.settings.queueType === "classic";
   }
@@ -138,7 +148,7 @@ export class Readers implements ReaderHome {
       scheduled: undefined,
       buried,
       unsettled,
-      paused: false,
+      paused: this.isStopped(queue),
     };
   }
 
@@ -154,7 +164,8 @@ export class Readers implements ReaderHome {
     const jobs: QueuedJob[] = held.slice(0, limit).map(({ envelope }) => available(envelope));
     const { ready, consumers } = await this.#parts.count(name);
     if (ready === undefined || ready === 0) return { jobs, complete: jobs.length === held.length };
-    if (consumers > 0 || jobs.length >= limit) return { jobs, complete: false };
+    const consumed = consumers > 0 || this.#current.get(name)?.lane.consumed === true;
+    if (consumed || jobs.length >= limit) return { jobs, complete: false };
     let seen = 0;
     await visit(this.#parts.visits, name, (message) => {
       seen += 1;
@@ -173,9 +184,10 @@ export class Readers implements ReaderHome {
     await reader?.idle(); // a pause that is under way: what it returns stands in the queue again
     this.#purgeHeld(reader, ids);
     if ((await this.#parts.count(name)).ready === undefined) return ids;
-    await visit(this.#parts.visits, name, (message) => {
+    await visit(this.#parts.visits, name, async (message): Promise<Verdict> => {
       const decoded = decodeEnvelope(message.content);
       ids.push(decoded.ok ? decoded.envelope.id : messageIdOf(message));
+      if (decoded.ok && hasKeys(decoded.envelope)) await this.#parts.keys.end(decoded.envelope, "ended");
       return "take";
     });
     this.#purgeHeld(reader, ids);
@@ -184,17 +196,26 @@ export class Readers implements ReaderHome {
 
   #purgeHeld(reader: QueueReader | undefined, ids: string[]): void {
     for (const handed of reader?.lane.takeAll() ?? []) {
-      handed.live = false;
       ids.push(handed.envelope.id);
-      this.#parts.custody.ended(handed);
+      this.#takenOut(handed);
     }
+  }
+
+  /** Its keys are free before it is acknowledged; what could not be told so comes again. */
+  #takenOut(handed: Handed): void {
+    const { keys, custody } = this.#parts;
+    handed.live = false;
+    if (!hasKeys(handed.envelope)) return custody.ended(handed);
+    keys.end(handed.envelope, "ended").then(
+      () => custody.ended(handed),
+      () => custody.gaveBack(handed),
+    );
   }
 
   /** Takes out what this node holds and has not handed out: while its queue is paused here, say. */
   takeBuffered(handed: Handed): boolean {
     if (!handed.reader.lane.remove(handed)) return false;
-    handed.live = false;
-    this.#parts.custody.ended(handed);
+    this.#takenOut(handed);
     return true;
   }
 

@@ -95,6 +95,18 @@ export class SystemChannel {
     }
   }
 
+  /** Straight to a queue, by its name. False: it was not sent. */
+  put(queue: string, bytes: Buffer): boolean {
+    const channel = this.#send;
+    if (channel === undefined || this.#parts.publishLink.blockedBy !== undefined) return false;
+    try {
+      channel.publish("", queue, bytes);
+      return true;
+    } catch {
+      return false; // the channel was closed a moment ago
+    }
+  }
+
   async close(): Promise<void> {
     this.#ended = true;
     this.#isOpen = false;

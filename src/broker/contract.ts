@@ -182,8 +182,6 @@ export interface Broker {
 
   /** Stored: a paused queue hands nothing out, on any node, until resumed; survives restarts. */
   setPaused(queue: QueueRef, paused: boolean): Promise<void>;
-  /** Whether it is paused so, as this node knows; a partition's queues are declared when it does. */
-  isPaused(queue: QueueRef): boolean;
   /** `undefined` for a queue that does not exist. Never blocks: a broker on a network answers with what it knew last. */
   counts(queue: QueueRef): QueueCounts | undefined;
   /** The same, asked now. */

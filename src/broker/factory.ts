@@ -19,6 +19,8 @@ export interface BrokerContext {
   readonly nodeTimeoutMs?: number;
   /** Delays of retries in seconds, as the runtime's options say: brokers may prepare for them. */
   readonly retryLevels?: readonly number[];
+  /** From the end of a node to the next grant of its execution keys, in which its bodies end too; default 3 s. */
+  readonly regrantMs?: number;
   /** Default: says nothing. */
   readonly logger?: BrokerLogger;
 }

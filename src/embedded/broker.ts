@@ -233,10 +233,6 @@ export class EmbeddedBroker implements Broker {
     lane.outlet.wake();
   }
 
-  isPaused(queue: QueueRef): boolean {
-    return this.counts(queue)?.paused === true;
-  }
-
   counts(queue: QueueRef): QueueCounts | undefined {
     return this.#connection.lanes.find(queue)?.counts();
   }

@@ -196,10 +196,6 @@ export class MemoryBroker implements Broker {
     return DONE;
   }
 
-  isPaused(queue: QueueRef): boolean {
-    return this.counts(queue)?.paused === true;
-  }
-
   counts(queue: QueueRef): QueueCounts | undefined {
     return this.#lane(queue)?.counts();
   }

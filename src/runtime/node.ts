@@ -104,9 +104,13 @@ function connectResults(services: NodeServices, commands: Map<string, Command>):
 }
 
 function brokerContext(options: CheckedOptions, clock: Clock): BrokerContext {
-  const { node, maxCrashes, nodeTimeoutMs, retryLevels, logger } = options;
-  return { node, maxCrashes, clock, nodeTimeoutMs, retryLevels, logger };
+  const { node, maxCrashes, nodeTimeoutMs, retryLevels, logger, graceMs } = options;
+  const regrantMs = graceMs.cancel + REGRANT_MS;
+  return { node, maxCrashes, clock, nodeTimeoutMs, retryLevels, logger, regrantMs };
 }
+
+/** Beside the grace of a cancel: what a kill, its capture and the thread's exit take. */
+const REGRANT_MS = 2_000;
 
 /** Before admission has started nobody can ask it. */
 const NOBODY: Ref<AdmissionMessage> = { name: "admission", pid: 0, cast: () => false };

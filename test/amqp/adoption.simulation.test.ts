@@ -530,7 +530,7 @@ class SimNode {
     this.custody.look();
   }
 
-  peer(name: string, state: "up" | "late" | "gone"): void {
+  peer(name: string, _boot: string, state: "up" | "late" | "gone"): void {
     if (state === "gone") this.custody.peerGone(name);
   }
 

@@ -32,6 +32,7 @@ beforeEach(() => {
   got = [];
   lane = new Lane({
     queue: { partition: "p", queue: "q" },
+    isStopped: false,
     wantedChanged: () => void changes++,
     abandoned: () => {
       abandoned += 1;
@@ -360,6 +361,7 @@ test(`in order, within limits, to nobody who is paused, nothing lost or doubled 
     fc.asyncProperty(steps, async (script) => {
       lane = new Lane({
         queue: { partition: "p", queue: "q" },
+        isStopped: false,
         wantedChanged: () => {},
         abandoned: () => Promise.resolve(),
       });

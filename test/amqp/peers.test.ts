@@ -11,7 +11,7 @@ const LATE_MS = 3 * BEAT_MS;
 
 let peers: Peers;
 let told: string[];
-const out: PeersOut = { peer: (name, state) => void told.push(`${name} ${state}`) };
+const out: PeersOut = { peer: (name, _boot, state) => void told.push(`${name} ${state}`) };
 
 beforeEach(() => {
   peers = new Peers(GONE_MS);

@@ -15,10 +15,10 @@ import { settling } from "./settling.ts";
 
 export function conformance(name: string, make: Make, can: Abilities): void {
   describe(`${name}: publishing`, () => publishing(make, can));
-  describe(`${name}: handing out`, () => handing(make, can));
+  describe(`${name}: handing out`, () => handing(make));
   describe(`${name}: settling`, () => settling(make, can));
   describe(`${name}: burial, marks, cluster`, () => burial(make, can));
   describe(`${name}: closing`, () => closing(make));
   if (can.durable) describe(`${name}: what survives`, () => durability(make, can));
-  if (!can.index || !can.coordinator) describe(`${name}: what it cannot do`, () => limits(make));
+  if (!can.index) describe(`${name}: what it cannot do`, () => limits(make));
 }

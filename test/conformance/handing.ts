@@ -2,21 +2,9 @@
  * Conformance: subscriptions, limits, pause and resume, release, and what a queue's stored pause does.
  */
 import { expect, test } from "vitest";
-import {
-  type Abilities,
-  barrier,
-  collect,
-  counted,
-  Inbox,
-  jobs,
-  type Make,
-  OTHER,
-  Q,
-  where,
-  withBroker,
-} from "./harness.ts";
+import { barrier, collect, counted, Inbox, jobs, type Make, OTHER, Q, withBroker } from "./harness.ts";
 
-export function handing(make: Make, can: Abilities): void {
+export function handing(make: Make): void {
   test("at most the limit is unsettled, and each settle lets the next one out", () =>
     withBroker(make, async ({ broker }) => {
       const sent = jobs(6);
@@ -124,20 +112,19 @@ export function handing(make: Make, can: Abilities): void {
       await counted(broker, { available: 0, unsettled: 1, scheduled: 0 });
     }));
 
-  where(can.coordinator)("a paused queue hands nothing out until it is resumed; other queues go on", () =>
+  test("a paused queue hands nothing out until it is resumed; other queues go on", () =>
     withBroker(make, async ({ broker }) => {
       await broker.setPaused(Q, true);
       const { inbox } = collect(broker, 10);
       await broker.publishMany(jobs(3));
       await barrier(broker);
       expect(inbox.all).toHaveLength(0);
-      expect(broker.counts(Q)).toMatchObject({ available: 3, paused: true });
+      expect(await broker.count(Q)).toMatchObject({ available: 3, paused: true });
       expect(broker.counts(OTHER)).toMatchObject({ paused: false });
       await broker.setPaused(Q, false);
       await inbox.count(3);
       expect(broker.counts(Q)?.paused).toBe(false);
-    }),
-  );
+    }));
 
   test("nothing is delivered from within a broker call", () =>
     withBroker(make, async ({ broker }) => {

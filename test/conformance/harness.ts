@@ -27,13 +27,11 @@ export interface Abilities {
   readonly durable: boolean;
   /** Ids and queue keys are unique; a job that waits can be found, cancelled and counted by its id. */
   readonly index: boolean;
-  /** Pauses and marks are stored; a coordinator is elected. */
-  readonly coordinator: boolean;
   /** The finest delay it keeps. */
   readonly tickMs: number;
 }
 
-export const ALL: Abilities = { durable: true, index: true, coordinator: true, tickMs: 200 };
+export const ALL: Abilities = { durable: true, index: true, tickMs: 200 };
 
 export const P = "shop";
 export const Q: QueueRef = { partition: P, queue: "mail" };

@@ -12,7 +12,7 @@ import { brokerVersion } from "../amqp/support/private-broker.ts";
 import { conformance } from "./broker.ts";
 import { ALL, OTHER, Q, type Subject } from "./harness.ts";
 
-const CAN = { ...ALL, index: false, coordinator: false, tickMs: 1_000 };
+const CAN = { ...ALL, index: false, tickMs: 1_000 };
 const TYPES: readonly QueueType[] = ["quorum", "classic"];
 const TWO = { partition: "two", queue: "mail" };
 

@@ -42,8 +42,11 @@ export interface KeyListener {
   queued(): void;
 }
 
+/** What this node holds and awaits is true at the moment it is sent, and not when it is sent again. */
+type Question = Request | { readonly t: "announcement" };
+
 interface Asked {
-  readonly request: Request;
+  readonly request: Question;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
   /** `undefined`: it is asked until it is answered. */
@@ -73,6 +76,7 @@ export class CoordinatorClient {
   #paused = new Set<string>();
   #epoch = 0;
   #serials = 0;
+  #announcements = 0;
   #outbox: number[] = [];
   #synced = false;
   #whenSynced: (() => void)[] = [];
@@ -102,6 +106,10 @@ export class CoordinatorClient {
 
   /** @throws CoordinatorUnavailable after 15 s without an answer; with `always` it is asked for as long as the node lives. */
   ask(request: Request, always = false): Promise<Answer> {
+    return this.#ask(request, always);
+  }
+
+  #ask(request: Question, always: boolean): Promise<Answer> {
     if (this.#closed) return Promise.reject(new CoordinatorUnavailable(this.#parts.partition));
     return new Promise((resolve, reject) => {
       const now = this.#parts.clock.now();
@@ -197,23 +205,32 @@ export class CoordinatorClient {
     this.#epoch = epoch;
     this.#sync();
     const all = [...this.#asked].filter(
-      ([, { request }]) => request.t !== "announce" && request.t !== "replica",
+      ([, { request }]) => request.t !== "announcement" && request.t !== "replica",
     );
     for (const [serial] of all) this.#put(serial);
   }
 
   #sync(): void {
     for (const [serial, { request }] of this.#asked)
-      if (request.t === "announce" || request.t === "replica") this.#asked.delete(serial);
-    const leases = [...this.#leases.values()];
-    const plain = ({ executionKey, id, token }: Lease) => ({ executionKey, id, token });
-    const holds = leases.filter((lease) => lease.granted).map(plain);
-    const awaits = leases.filter((lease) => !lease.granted).map(plain);
-    void this.ask({ t: "announce", holds, awaits }, true).catch(() => {});
+      if (request.t === "announcement" || request.t === "replica") this.#asked.delete(serial);
+    void this.#ask({ t: "announcement" }, true).catch(() => {});
     void this.ask({ t: "replica" }, true).then(
       (answer) => "replica" in answer && this.#replicated(answer.replica),
       () => {},
     );
+  }
+
+  #announcement(): Request {
+    const leases = [...this.#leases.values()];
+    const plain = ({ executionKey, id, token }: Lease) => ({ executionKey, id, token });
+    this.#announcements += 1;
+    return {
+      t: "announce",
+      epoch: this.#epoch,
+      serial: this.#announcements,
+      holds: leases.filter((lease) => lease.granted).map(plain),
+      awaits: leases.filter((lease) => !lease.granted).map(plain),
+    };
   }
 
   #replicated({ marks, paused }: Replica): void {
@@ -274,7 +291,8 @@ export class CoordinatorClient {
       const asked = this.#asked.get(serial);
       if (asked === undefined) return [];
       asked.sentAt = now;
-      return [[serial, asked.request]];
+      const { request } = asked;
+      return [[serial, request.t === "announcement" ? this.#announcement() : request]];
     });
     for (let at = 0; at < calls.length; at += MOST_CALLS) this.#parts.send(calls.slice(at, at + MOST_CALLS));
   }

@@ -86,6 +86,8 @@ export class World {
     const node = new SimNode(this, name, `${name}${++this.#boots}`);
     this.nodes.push(node);
     this.#step({ t: "node", ...node.id, there: true });
+    // its name has another process now: that is how the others learn of it
+    for (const one of this.nodes) if (one !== node && one.name === name) this.givenUp(one);
   }
 
   /** The others have noticed that it is silent. Its deliveries are the broker's again. */
