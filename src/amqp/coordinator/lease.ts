@@ -32,7 +32,10 @@ export class Lease {
   readonly holders: Ask[] = [];
   /** In order of first arrival: whoever asks again keeps its place. */
   readonly #waiters = new Map<string, Ask>();
-  /** Stands before the first waiter: a new one would walk over the places of all who have left, at every grant. */
+  /**
+   * Stands before the first waiter: a new one would walk over the places of all who have left, at every grant. It never
+   * comes to its end, since it is moved only where somebody waits, and whoever it gives out waits no more.
+   */
   #line: Iterator<Ask, unknown> | undefined;
 
   constructor(readonly key: string) {}
@@ -123,10 +126,6 @@ export class Lease {
     if (this.#waiters.size === 0) return undefined;
     this.#line ??= this.#waiters.values();
     const first = this.#line.next();
-    if (first.done !== true) return first.value;
-    // at its end it stays there, whoever comes later
-    this.#line = this.#waiters.values();
-    const again = this.#line.next();
-    return again.done === true ? undefined : again.value;
+    return first.done === true ? undefined : first.value;
   }
 }

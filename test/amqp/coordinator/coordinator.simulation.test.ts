@@ -15,10 +15,15 @@ const SEED = Number(process.env.SPILLWAY_SEED ?? Date.now() % 2 ** 31);
 const NODE_TIMEOUT_MS = 10_000;
 
 type Event =
-  | { readonly t: "enqueue"; readonly node: number; readonly keys: number; readonly fails: boolean }
+  | {
+      readonly t: "enqueue";
+      readonly node: number;
+      readonly keys: number;
+      readonly publish: "works" | "fails" | "lost";
+    }
   | { readonly t: "takes" | "writes" | "passes" | "mark"; readonly count: number }
   | {
-      readonly t: "deliver" | "finish" | "back" | "kill" | "cut" | "join" | "again" | "giveUp";
+      readonly t: "deliver" | "finish" | "requeue" | "back" | "kill" | "cut" | "join" | "again" | "giveUp";
       readonly node: number;
     }
   | { readonly t: "fail" | "slice" | "settle" };
@@ -37,13 +42,13 @@ class Story {
     const world = this.#world;
     switch (event.t) {
       case "enqueue":
-        return this.#node(event.node)?.enqueue(this.#job(event.keys), event.fails);
+        return this.#node(event.node)?.enqueue(this.#job(event.keys), 0, event.publish);
       case "takes":
         return world.takes(event.count);
       case "writes":
         return world.writes(event.count);
       case "passes":
-        return world.passes(event.count * 400);
+        return world.passes(event.count * 1_500);
       case "mark":
         return this.#node(event.count)?.marks(`m${event.count}`);
       case "fail":
@@ -72,6 +77,10 @@ class Story {
     if (node === undefined) return;
     if (t === "deliver") return this.#deliver(node);
     if (t === "finish") return this.#finish(node);
+    if (t === "requeue") {
+      const [message] = world.buried.splice(0, 1);
+      return message && node.enqueue(message.job, message.hop + 1, "works");
+    }
     if (t === "kill") return node.killed();
     if (t === "again") return node.repeats();
     node.connected = false;
@@ -100,6 +109,7 @@ class Story {
   #finish(node: NonNullable<ReturnType<Story["node"]>>): void {
     const [id] = [...node.hands.keys()].slice(this.#random.below(2));
     if (id === undefined) return;
+    node.ends();
     if (this.#random.chance(0.2)) node.handsBack(id);
     else node.finishes(id, this.#random.pick(["ended", "ended", "buried", "retry", "back"]));
   }
@@ -119,6 +129,7 @@ class Story {
       for (const node of world.nodes) {
         if (!node.canWork) continue;
         this.#deliver(node);
+        node.ends();
         for (const id of [...node.hands.keys()]) node.finishes(id, "ended");
       }
       if (world.messages.length === 0 && world.nodes.every(({ hands }) => hands.size === 0)) break;
@@ -153,7 +164,7 @@ const events: fc.Arbitrary<Event> = fc.oneof(
       t: fc.constant("enqueue" as const),
       node,
       keys: fc.nat(11),
-      fails: fc.constantFrom(false, false, false, true),
+      publish: fc.constantFrom("works" as const, "works" as const, "fails" as const, "lost" as const),
     }),
   },
   { weight: 16, arbitrary: fc.record({ t: fc.constantFrom("takes" as const, "writes" as const), count }) },
@@ -161,7 +172,19 @@ const events: fc.Arbitrary<Event> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ t: fc.constantFrom("passes" as const, "mark" as const), count: fc.nat(30) }),
   },
-  { weight: 16, arbitrary: fc.record({ t: fc.constantFrom("deliver" as const, "finish" as const), node }) },
+  {
+    weight: 16,
+    arbitrary: fc.record({
+      t: fc.constantFrom(
+        "deliver" as const,
+        "deliver" as const,
+        "finish" as const,
+        "finish" as const,
+        "requeue" as const,
+      ),
+      node,
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({

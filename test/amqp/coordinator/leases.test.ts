@@ -153,6 +153,32 @@ describe("a job that asks again", () => {
   });
 });
 
+test("a job that comes again elsewhere waits its turn, also when it asks before it has left", () => {
+  desk.wants(a, "x", "1");
+  desk.wants(b, "x", "2");
+  desk.wants(b, "x", "1");
+  ends(a, "1");
+  expect(desk.grants()).toEqual(["x to 2 of b1 under 1"]);
+});
+
+test("a job that must not run leaves no ask behind, though it was announced before it was refused", () => {
+  desk.wants(a, "x", "1");
+  announces(b, [], ["2"]);
+  desk.ends(b, "2", { queueKey: "k" });
+  const request = {
+    t: "begin",
+    id: "2",
+    hop: 0,
+    attempt: 0,
+    queueKey: "k",
+    executionKey: "x",
+    token: 1,
+  } as const;
+  expect(desk.asks(b, request)).toEqual({ ended: true });
+  ends(a, "1");
+  expect(desk.grants()).toEqual([]);
+});
+
 describe("a job that leaves", () => {
   test("ends its asks up to the one that it names", () => {
     desk.wants(a, "x", "1", 1);

@@ -26,6 +26,7 @@ export class SimNode {
   readonly id: NodeId;
   readonly hands = new Map<string, Hand>();
   readonly #asked = new Map<number, { readonly call: Call; readonly then: (answer: Answer) => void }>();
+  readonly #late: (() => void)[] = [];
   #tokens = 0;
   #announced = 0;
   /** Of the coordinator that it has heard last. */
@@ -49,22 +50,22 @@ export class SimNode {
 
   // What it does
 
-  enqueue(job: Job, fails: boolean): void {
-    const publish = () => {
-      if (!fails) this.world.messages.push({ job, hop: 0, attempt: 0 });
+  /** `lost`: its confirm, though the job is there. Also of a buried job, with its next hop. */
+  enqueue(job: Job, hop: number, publish: "works" | "fails" | "lost"): void {
+    const send = () => {
+      if (publish !== "fails") this.world.messages.push({ job, hop, attempt: 0 });
+      if (publish !== "fails") this.world.ended.delete(job.id);
     };
-    if (job.queueKey === undefined) return publish();
+    if (job.queueKey === undefined) return send();
     const { id, queueKey: key } = job;
-    this.#ask({ t: "reserve", key, id }, (answer) => {
-      if (!("ok" in answer)) {
-        this.world.ended.add(id);
-        return this.#ask({ t: "published", key, id, ok: false }, () => {});
-      }
-      this.world.reservedBy(this, job);
-      publish();
-      if (fails) this.world.unreserved(job);
-      if (fails) this.world.ended.add(id);
-      this.#ask({ t: "published", key, id, ok: !fails }, () => {});
+    this.#ask({ t: "reserve", key, id, hop }, (answer) => {
+      const ok = "ok" in answer && publish === "works";
+      if ("ok" in answer) {
+        this.world.reservedBy(this, job);
+        send();
+      } else if (hop > 0) this.world.buried.push({ job, hop: hop - 1, attempt: 0 });
+      if (!ok) this.world.unreserved(job);
+      this.#ask({ t: "published", key, id, ok }, () => {});
     });
   }
 
@@ -102,7 +103,14 @@ export class SimNode {
     this.hands.delete(id);
     this.world.messages.push(next);
     const fields = { ended: false, buried: false, token: hand.token };
-    this.#ask({ t: "end", ...job, hop, attempt: next.attempt, ...fields }, () => {});
+    const end = () => this.#ask({ t: "end", ...job, hop, attempt: next.attempt, ...fields }, () => {});
+    if (this.world.random.chance(0.5)) end();
+    else this.#late.push(end);
+  }
+
+  /** What replaces a job is published before the job's keys are free: it may ask for them first. */
+  ends(): void {
+    for (const end of this.#late.splice(0)) end();
   }
 
   marks(id: string): void {
@@ -126,7 +134,7 @@ export class SimNode {
   /** What it had in hand is the broker's, and its answers are no more. Its bodies run on. */
   lost(): Message[] {
     const messages = [...this.hands.values()].map(({ message }) => message);
-    for (const [id, hand] of this.hands) if (!hand.running) this.hands.delete(id);
+    for (const hand of this.hands.values()) if (!hand.running) this.#forget(hand);
     return messages;
   }
 
@@ -198,7 +206,9 @@ export class SimNode {
     const { job, hop, attempt } = message;
     this.hands.delete(job.id);
     this.world.endsUnder(job);
-    this.#ask({ t: "end", ...job, hop, attempt, token, ended: true, buried }, () => {});
+    this.#ask({ t: "end", ...job, hop, attempt, token, ended: true, buried }, () => {
+      if (buried) this.world.buried.push(message);
+    });
   }
 
   #forget({ message, token }: Hand): void {

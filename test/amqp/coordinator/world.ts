@@ -52,6 +52,7 @@ export class World {
   nodes: SimNode[] = [];
   /** Copies that nobody has in hand. */
   messages: Message[] = [];
+  readonly buried: Message[] = [];
   readonly running = new Set<{ readonly node: SimNode; readonly job: Job }>();
   /** Whose jobs began under which queue key, and have not ended. */
   readonly #begun = new Map<string, Set<string>>();
