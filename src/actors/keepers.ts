@@ -12,11 +12,14 @@ import type { Behaviour, From, KernelApi, Ref } from "../kernel/types.ts";
 import type { ConsumerMessage } from "./consumer.ts";
 import { partitionNames } from "./partition.ts";
 import type { NodeServices } from "./services.ts";
+import type { WorkerSupervisorMessage } from "./worker-supervisor.ts";
 
 export interface KeeperArgs {
   readonly services: NodeServices;
   /** The node cannot go on: its store belongs to somebody else now. */
   readonly fatal: (error: Error) => void;
+  /** Partitions that are to run here now. */
+  readonly partitions: () => Iterable<string>;
 }
 
 type Kept = KeeperArgs;
@@ -40,6 +43,7 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
       node: (other, state) => events.emit(`node.${state}`, { name: other }),
       mixed: (other, difference) => mixed(args.services, other, difference),
       paused: (queue, paused) => follow(self.kernel, args.services, queue, paused),
+      keysEnd: () => endKeyed(self.kernel, args.partitions()),
       released: (partition, kind, key) => events.emit("key.released", { partition, kind, key }),
     });
     broker.cluster.announce(catalogue.names);
@@ -51,6 +55,14 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
   terminate: (s) => (s.services.wedged.size === 0 ? s.services.broker.close() : undefined),
   describe: (s) => ({ broker: s.services.broker.description }),
 };
+
+/** Bodies under execution keys are ended, and their jobs handed back with no attempt spent. */
+function endKeyed(kernel: KernelApi, partitions: Iterable<string>): void {
+  for (const partition of partitions) {
+    const supervisor = kernel.whereis(partitionNames(partition).supervisor);
+    (supervisor as Ref<WorkerSupervisorMessage> | undefined)?.cast({ t: "keys-end" });
+  }
+}
 
 /** A pause or resume that some node has asked for: this node's consumer follows. */
 function follow(

@@ -25,6 +25,8 @@ export type WorkerSupervisorMessage =
   | { readonly t: "exited"; readonly pid: number; readonly reason: ExitReason }
   /** Hands back what has not started: of one queue, or of all. */
   | { readonly t: "withdraw"; readonly lane: number | "all" }
+  /** This node may soon hold no execution key any more: what runs or waits under one goes back. */
+  | { readonly t: "keys-end" }
   | { readonly t: "cancel"; readonly id: string; readonly from: From<"running" | "queued" | undefined> }
   | { readonly t: "buried"; readonly entry: Entry }
   | { readonly t: "when-idle"; readonly from: From<void> }
@@ -76,6 +78,8 @@ export function stepWorkerSupervisor(
       return out.effect({ t: "waiting", delivery: m.entry.delivery, size: m.size });
     case "withdraw":
       return withdraw(s, m.lane, out);
+    case "keys-end":
+      return keysEnd(s, out);
     case "cancel":
       return cancel(s, m.id, m.from, out);
     case "buried":
@@ -216,6 +220,20 @@ function withdraw(s: WorkerSupervisorState, lane: number | "all", out: Superviso
     if (entry.worker !== undefined) {
       entry.withdrawn = true;
       out.cast(entry.worker, WITHDRAW);
+    } else if (entry.task?.hasEnded === false) entry.withdrawn = true;
+    else {
+      takeOut(s, entry, out);
+      giveBack(s, entry, out);
+    }
+  }
+}
+
+function keysEnd(s: WorkerSupervisorState, out: SupervisorOut): void {
+  for (const entry of s.entries.values()) {
+    if (entry.delivery.envelope.executionKey === undefined) continue;
+    if (entry.worker !== undefined) {
+      entry.withdrawn = true;
+      out.cast(entry.worker, { t: "abort", reason: "shutdown" });
     } else if (entry.task?.hasEnded === false) entry.withdrawn = true;
     else {
       takeOut(s, entry, out);

@@ -36,7 +36,6 @@ const DONE: Promise<undefined> = Promise.resolve(undefined);
 
 export class RabbitBroker implements Broker {
   readonly kind = "rabbitmq";
-  readonly storesMarks = true;
   /** RabbitMQ's default `consumer_timeout`; a channel whose delivery takes longer is closed, and its jobs adopted. */
   readonly deliveryTimeoutMs = 30 * 60_000;
   readonly description: string;

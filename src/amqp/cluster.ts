@@ -22,6 +22,8 @@ export interface ClusterListener {
   look(): void;
   /** The others can be heard (again). */
   connected(): void;
+  /** Nobody has heard us for so long that they will take us for gone. */
+  unheard(): void;
 }
 
 export interface ClusterParts
@@ -39,6 +41,8 @@ export interface ClusterParts
 /** Nothing wakes an idle process more often. */
 const TICK_MS = 1_000;
 const OPEN_AGAIN_MS = 50;
+/** Before others take us for gone: two seconds, and what a tick and a kill take. */
+const UNHEARD_MS = 3_000;
 
 export class RabbitCluster implements Cluster, PeersOut {
   readonly peers: Peers;
@@ -50,6 +54,7 @@ export class RabbitCluster implements Cluster, PeersOut {
   #queues: readonly string[] = [];
   #version = 1;
   #heardAt = 0;
+  #isUnheard = false;
   #beatAt = 0;
   #stopTick: () => void = () => {};
 
@@ -167,9 +172,17 @@ export class RabbitCluster implements Cluster, PeersOut {
       this.#beatAt = now;
       this.#system.send("control", "beat", this.#version);
     }
+    this.#lookAtSelf(now);
     if (!this.isOpen) return;
     this.#system.send({ node: this.#parts.node }, ECHO, null);
     this.#parts.listener.look();
+  }
+
+  /** The last beat that others heard is at most one older than the last that has come back. */
+  #lookAtSelf(now: number): void {
+    if (this.#isUnheard || now - this.#heardAt + BEAT_MS < this.#parts.nodeTimeoutMs - UNHEARD_MS) return;
+    this.#isUnheard = true;
+    this.#parts.listener.unheard();
   }
 
   /**
@@ -180,6 +193,7 @@ export class RabbitCluster implements Cluster, PeersOut {
     const now = this.#parts.clock.now();
     const passed = now - this.#heardAt;
     this.#heardAt = now;
+    this.#isUnheard = false;
     this.peers.elapsed(passed, this);
     this.#parts.listener.look();
   }

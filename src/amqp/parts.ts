@@ -168,6 +168,7 @@ function clusterOf(own: Own, late: Late): RabbitCluster {
         connections.heardAgain();
         late().coordinators.reconnected();
       },
+      unheard: () => connections.events?.keysEnd(),
     },
     candidate: (partition, face) => late().coordinators.candidate(partition, face),
   });

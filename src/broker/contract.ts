@@ -28,6 +28,11 @@ export interface BrokerEvents {
   mixed(name: string, difference: string): void;
   /** A queue was paused or resumed in the whole cluster, by whichever node. Told where pauses travel. */
   paused(queue: QueueRef, paused: boolean): void;
+  /**
+   * Others will soon take this node for gone, and its execution keys go to the next: bodies that run under one must have
+   * ended by then.
+   */
+  keysEnd(): void;
   /** A key was freed by hand, by whichever node. */
   released(partition: string, kind: "queue" | "execution", key: string): void;
 }
@@ -203,8 +208,6 @@ export interface Broker {
   ): Promise<readonly RequeueOutcome[]>;
   dropBuried(queue: QueueRef, ids: readonly string[] | "all"): Promise<readonly string[]>;
 
-  /** Whether marks and pauses can be stored; where they cannot, `mark` and `setPaused` reject with `UnsupportedByBroker`. */
-  readonly storesMarks: boolean;
   /** How long a delivery may be unsettled before the broker takes it back; `undefined`: as long as it likes. */
   readonly deliveryTimeoutMs: number | undefined;
   /** Marks of cancelled ids that were not seen; durable, bounded (`TooManyCancelled`), kept 30 days. */

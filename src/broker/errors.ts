@@ -187,19 +187,6 @@ export class TooManyCancelled extends SpillwayError {
   }
 }
 
-/** This broker cannot do it; nothing was changed. */
-export class UnsupportedByBroker extends SpillwayError {
-  readonly code = "UnsupportedByBroker";
-  constructor(
-    readonly broker: string,
-    readonly feature: string,
-  ) {
-    super(
-      `${broker} cannot do this yet: ${feature}. Nothing was changed. docs/rabbitmq.md lists what works on it; embedded() and memory() do all of it.`,
-    );
-  }
-}
-
 export class InvalidOptions extends SpillwayError {
   readonly code = "InvalidOptions";
   constructor(

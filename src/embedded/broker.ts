@@ -66,7 +66,6 @@ const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 export class EmbeddedBroker implements Broker {
   readonly kind = "embedded";
   readonly keys = undefined;
-  readonly storesMarks = true;
   readonly deliveryTimeoutMs = undefined;
   readonly cluster: LocalCluster;
   readonly #path: string;

@@ -47,7 +47,6 @@ interface MemoryPartition {
 export class MemoryBroker implements Broker {
   readonly kind = "memory";
   readonly keys = undefined;
-  readonly storesMarks = true;
   readonly deliveryTimeoutMs = undefined;
   readonly description = "memory (nothing survives the process)";
   readonly cluster: LocalCluster;

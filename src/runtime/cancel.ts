@@ -50,20 +50,22 @@ async function markedUntilGone(
   id: string,
   was: "running" | "queued",
 ): Promise<Cancelled> {
-  if (!services.broker.storesMarks) return { was };
   await services.broker.mark(partition, id);
   const found = await services.broker.find(partition, id);
   if (found === "absent" || found === "buried") await unmark(services, partition, id);
   return { was };
 }
 
-/** Other nodes may have it in hand; what nobody has is marked, where marks can be kept. */
+/**
+ * Marked first, so that it cannot slip through between two nodes; then those that have it in hand end it, and take the
+ * mark away with it.
+ */
 async function elsewhere(services: NodeServices, partition: string, id: string): Promise<Cancelled> {
   const { cluster } = services.broker;
+  await services.broker.mark(partition, id);
   const answers = cluster.others.length === 0 ? [] : await cluster.call(CANCEL, { partition, id }, CALL_MS);
   for (const answer of answers)
     if (answer.ok && (answer.value === "running" || answer.value === "queued")) return { was: answer.value };
-  await services.broker.mark(partition, id);
   return { was: "marked" };
 }
 
@@ -83,6 +85,7 @@ export function cancelCommand(
     if (here !== undefined) return here;
     const { found, envelope } = await services.broker.cancelQueued(partition, id);
     if (found !== "available") return undefined;
+    await unmark(services, partition, id);
     if (envelope !== undefined) tellCancelled(services, envelope, "queued");
     return "queued";
   };

@@ -146,7 +146,7 @@ export function startTree(
   fatal: (error: Error) => void,
 ): Promise<Ref<never>> {
   const { services, commands, wanted } = node;
-  const keeper: KeeperArgs = { services, fatal };
+  const keeper: KeeperArgs = { services, fatal, partitions: () => wanted.keys() };
   const children: ChildSpec[] = [
     childSpec({
       id: "broker",

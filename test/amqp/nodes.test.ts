@@ -4,7 +4,6 @@
 import { connect } from "amqplib";
 import { expect, onTestFinished, test } from "vitest";
 import type { QueueRef } from "../../src/broker/contract.ts";
-import { UnsupportedByBroker } from "../../src/broker/errors.ts";
 import { defineJob } from "../../src/jobs/index.ts";
 import { until } from "../conformance/harness.ts";
 import { describeAmqp } from "./support/broker.ts";
@@ -147,7 +146,7 @@ describeAmqp("nodes", (url) => {
     ]);
   });
 
-  test("a job is cancelled from any node while some node has it in hand; what waits on the broker is refused in words", async () => {
+  test("a job is cancelled from any node wherever it is: in some node's hands it ends, on the broker it is marked and never starts", async () => {
     const cluster = new TestCluster(url);
     const [worker, other] = await cluster.pair({ partitions: { [P]: { default: 1 } } }, { partitions: {} });
     const running = await other.runtime.enqueue("sum", { x: 1 }, { partition: P });
@@ -156,7 +155,10 @@ describeAmqp("nodes", (url) => {
     await worker.seen("job.cancelled", ({ id }) => id === running.id);
     await worker.runtime.node.queues.pause(P, "default");
     const waiting = await other.runtime.enqueue("sum", { x: 2 }, { partition: P });
-    await expect(other.runtime.cancel(P, waiting.id)).rejects.toBeInstanceOf(UnsupportedByBroker);
+    expect(await other.runtime.cancel(P, waiting.id)).toEqual({ was: "marked" });
+    await worker.runtime.node.queues.resume(P, "default");
+    await worker.seen("job.cancelled", ({ id }) => id === waiting.id);
+    expect(cluster.starts.has(waiting.id)).toBe(false);
   });
 
   test("a pause on one node leaves the others working; what it held keeps its place", async () => {

@@ -132,6 +132,9 @@ export class Heard implements BrokerEvents {
   paused({ queue }: { readonly queue: string }, paused: boolean): void {
     this.said.push(`${queue} ${paused ? "paused" : "resumed"}`);
   }
+  keysEnd(): void {
+    this.said.push("keys end");
+  }
   released(_partition: string, kind: string, key: string): void {
     this.said.push(`${kind} ${key} released`);
   }
