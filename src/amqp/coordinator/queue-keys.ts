@@ -24,9 +24,10 @@ export function reserve(
   if (isOver(s, id, hop, now)) return out.answer({ duplicate: "id", holder: id });
   const holder = s.holderOf(key);
   if (holder !== undefined && holder !== id) return out.answer({ duplicate: "queueKey", holder });
-  out.answer({ ok: true });
-  if (s.kept.has(key)) return;
+  // it was stored: whoever did not know learns it so
+  if (s.kept.has(key)) return out.answer({ duplicate: "id", holder: id });
   const known = s.reserved.get(key);
+  out.answer(known === undefined ? { ok: true } : { ok: true, again: true });
   const isListed = s.isListed(by);
   const isMine = known?.by.node === by.node && known.by.boot === by.boot;
   if (isMine && (known.lapsesAt === undefined || !isListed)) return;

@@ -83,9 +83,12 @@ export interface Held {
   readonly token: number;
 }
 
-/** `outdated`: the queue key is the job's under a later attempt, so nothing is to be published of how this one ends. */
+/**
+ * `again`, of `reserve`: the same id had reserved it before, and may stand on the broker. `outdated`: the queue key is the job's under a later attempt, so
+ * nothing is to be published of how this one ends.
+ */
 export type Answer =
-  | { readonly ok: true; readonly outdated?: true }
+  | { readonly ok: true; readonly again?: true; readonly outdated?: true }
   /** Of `reserve`; of `begin` when another job has the queue key: the job is buried as a duplicate. */
   | { readonly duplicate: "queueKey" | "id"; readonly holder: string }
   /** Of `begin`: a copy of what ended (this hop or a later one): it is acknowledged and not run. */

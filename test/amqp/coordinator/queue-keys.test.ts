@@ -24,9 +24,16 @@ describe("a reservation", () => {
     expect(desk.reserves(b, "other", "2")).toEqual(ok);
   });
 
-  test("may be made again by the same job, without a change", () => {
+  test("may be made again by the same job, without a change: it may stand on the broker, and that is said", () => {
     desk.reserves(a, "k", "1");
-    expect(desk.changesOf(() => expect(desk.reserves(a, "k", "1")).toEqual(ok))).toEqual([]);
+    const again = { ok: true, again: true };
+    expect(desk.changesOf(() => expect(desk.reserves(a, "k", "1")).toEqual(again))).toEqual([]);
+  });
+
+  test("of a job that is known to be stored is refused by its id", () => {
+    desk.reserves(a, "k", "1");
+    desk.publishes(a, "k", "1", true);
+    expect(desk.reserves(b, "k", "1")).toEqual({ duplicate: "id", holder: "1" });
   });
 
   test("is the other node's, when the job is enqueued there again", () => {
