@@ -8,7 +8,6 @@
 import type { ConsumeMessage } from "amqplib";
 import type { Acks } from "./acks.ts";
 import { changesOf, type Verdict } from "./journal.ts";
-import type { JournalRecord } from "./records.ts";
 import type { Change } from "./requests.ts";
 import { Tape, type TapeParts } from "./tape.ts";
 import { type JournalLimits, Writer } from "./writer.ts";
@@ -100,12 +99,11 @@ export class Reign {
     await consumeCalls((message) => this.#call(message));
   }
 
-  /** A delivery of the journal. */
-  heard(record: JournalRecord | undefined, tag: number): void {
-    const { writer, failed } = this.#parts;
-    if (record !== undefined && record.kind !== "marker" && record.writer === writer) {
-      if (!this.#tape.came(record.seq, tag))
-        failed(new Error("the journal's records came back out of order"));
+  /** A delivery of the journal: `seq` of a record that is its own. */
+  heard(seq: number | undefined, tag: number): void {
+    if (seq !== undefined) {
+      if (this.#tape.came(seq, tag)) return;
+      this.#parts.failed(new Error("the journal's records came back out of order"));
     }
     // a candidate's marker; or what somebody wrote who rules no more: it reaches us, so it did not come back to them
     else if (this.#state === "opening") this.#older.push(tag);

@@ -10,7 +10,7 @@ import type { Clock } from "../../kernel/types.ts";
 export interface TapeParts {
   readonly clock: Clock;
   /** To the journal; calls back when the broker has confirmed, and never when it refused: the term ends then. */
-  readonly publish: (bytes: Buffer, confirmed: () => void) => void;
+  readonly publish: (bytes: Buffer, seq: number, confirmed: () => void) => void;
   readonly isBlocked: () => boolean;
   readonly failed: (error: Error) => void;
 }
@@ -60,7 +60,7 @@ export class Tape {
       const flight: Flight = { seq, since, confirmed: false, back: false, resolve, reject };
       this.#flights.set(seq, flight);
       this.#watch();
-      this.#parts.publish(bytesOf(seq), () => {
+      this.#parts.publish(bytesOf(seq), seq, () => {
         flight.confirmed = true;
         this.#landed(flight);
       });

@@ -173,12 +173,18 @@ export class Term {
     if (message === null) return this.end(new Error("the broker has taken the journal away"));
     const tag = message.fields.deliveryTag;
     this.#acks?.delivered(tag);
+    if (this.#reign !== undefined) return this.#reign.heard(this.#ownSeq(message), tag);
     const record = readRecord(message.content);
-    if (this.#reign !== undefined) return this.#reign.heard(record, tag);
     this.#tags.push(tag);
     if (!this.#hasMarked) this.#mark();
     if (record !== undefined) this.#collect(record);
     if (this.#isMarkerBack) this.#judgeSoon();
+  }
+
+  /** It stands beside the record, so that nobody reads again what he wrote himself. */
+  #ownSeq({ properties }: ConsumeMessage): number | undefined {
+    const { appId, messageId } = properties as { readonly appId?: unknown; readonly messageId?: unknown };
+    return appId === this.#nonce ? Number(messageId) : undefined;
   }
 
   #mark(): void {
@@ -241,7 +247,8 @@ export class Term {
       warn,
       acks: this.#acks ?? nobody(),
       writer: this.#nonce,
-      publish: (bytes, confirmed) => this.#publish(bytes, confirmed),
+      publish: (bytes, seq, confirmed) =>
+        this.#publish(bytes, { appId: this.#nonce, messageId: String(seq) }, confirmed),
       isBlocked: () => link.blockedBy !== undefined,
       failed: (error) => this.end(error),
       graceLeftMs: () => this.#declaredAt + graceMs - clock.now(),
@@ -260,11 +267,11 @@ export class Term {
   }
 
   /** The default exchange: by the queue's name. */
-  #publish(bytes: Buffer, confirmed: () => void = () => {}): void {
+  #publish(bytes: Buffer, beside: Options.Publish = {}, confirmed: () => void = () => {}): void {
     const channel = this.#channel;
     if (channel === undefined || this.#isOver) return;
     try {
-      channel.publish("", this.#parts.journal, bytes, { persistent: true }, (error: unknown) => {
+      channel.publish("", this.#parts.journal, bytes, { persistent: true, ...beside }, (error: unknown) => {
         if (error === null || error === undefined) confirmed();
         else this.end(new Error(`the journal took no record: ${(error as Error).message}`));
       });

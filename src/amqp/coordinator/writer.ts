@@ -23,7 +23,7 @@ export interface JournalLimits {
   readonly everyMs: number;
   /** Of a record; a single `append` that is larger is one record all the same. */
   readonly recordBytes: number;
-  /** Of the event loop, for one slice of a snapshot's writing. */
+  /** Of the event loop, at a time, for a snapshot; the writing of a full record comes on top. */
   readonly turnMs: number;
 }
 
@@ -33,8 +33,8 @@ export const JOURNAL_LIMITS: JournalLimits = {
   compactAtLatest: 15_000,
   most: 19_000,
   everyMs: 10 * 60_000,
-  recordBytes: 1024 * 1024,
-  turnMs: 8,
+  recordBytes: 256 * 1024,
+  turnMs: 5,
 };
 
 export interface WriterParts {
@@ -55,7 +55,7 @@ interface Waiting {
 }
 
 /** Slices on the way, at most. */
-const WINDOW = 4;
+const WINDOW = 8;
 
 export class Writer {
   readonly #parts: WriterParts;
@@ -211,13 +211,14 @@ export class Writer {
       for (const change of changes) {
         const text = JSON.stringify(change);
         const more = Buffer.byteLength(text) + 1;
-        if (size > 0 && size + more > limits.recordBytes) {
+        const isFull = size > 0 && size + more > limits.recordBytes;
+        if (isFull) {
           write(false);
           await slices.at(-WINDOW);
         }
         texts.push(text);
         size += more;
-        if (clock.now() - began < limits.turnMs) continue;
+        if (!isFull && clock.now() - began < limits.turnMs) continue;
         await this.#turn();
         if (this.#error !== undefined) throw this.#error;
         began = clock.now();

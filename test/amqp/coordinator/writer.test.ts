@@ -40,7 +40,7 @@ class Desk {
       clock: this.clock,
       isBlocked: () => this.isBlocked,
       failed,
-      publish: (bytes, confirmed) => this.#published(bytes, confirmed),
+      publish: (bytes, _seq, confirmed) => this.#published(bytes, confirmed),
     });
     this.writer = new Writer({
       tape: this.tape,
@@ -240,7 +240,7 @@ describe("a compaction", () => {
     expect(stateOf(judge(desk.records))).toEqual(desk.state);
   });
 
-  test("leaves the event loop to others after 8 ms, and takes what they change", async () => {
+  test("leaves the event loop to others after 5 ms, and takes what they change", async () => {
     let now = 0;
     for (let n = 0; n < 100; n++) desk.state.set(`k${n}`, "x");
     const { clock } = desk;
