@@ -2,7 +2,7 @@
  * The coordinator as a whole: random stories of nodes, jobs with keys, crashes, elections and lost words.
  *
  * No execution key is held by two bodies, no queue key by two jobs, none is left when all jobs have ended, no waiter is
- * forgotten, the order of first arrival is kept without fail-over, no mark is lost. 2,000 stories, 40,000 with
+ * forgotten, the order of first arrival is kept without fail-over, no mark is lost. 5,000 stories, 40,000 with
  * SPILLWAY_LONG; SPILLWAY_SEED repeats a run.
  */
 import fc from "fast-check";
@@ -10,7 +10,7 @@ import { test } from "vitest";
 import { Random } from "../../jobs/generators.ts";
 import { type Job, World } from "./world.ts";
 
-const STORIES = process.env.SPILLWAY_LONG === undefined ? 2_000 : 40_000;
+const STORIES = process.env.SPILLWAY_LONG === undefined ? 5_000 : 40_000;
 const SEED = Number(process.env.SPILLWAY_SEED ?? Date.now() % 2 ** 31);
 const NODE_TIMEOUT_MS = 10_000;
 

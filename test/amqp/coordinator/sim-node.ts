@@ -15,6 +15,8 @@ interface Hand {
   begun: boolean;
   granted: boolean;
   running: boolean;
+  /** Its end was said and is not answered: the delivery is not acknowledged. */
+  ending: boolean;
 }
 
 export class SimNode {
@@ -54,7 +56,7 @@ export class SimNode {
   enqueue(job: Job, hop: number, publish: "works" | "fails" | "lost"): void {
     const send = () => {
       if (publish !== "fails") this.world.messages.push({ job, hop, attempt: 0 });
-      if (publish !== "fails") this.world.ended.delete(job.id);
+      this.world.ended.delete(job.id);
     };
     if (job.queueKey === undefined) return send();
     const { id, queueKey: key } = job;
@@ -73,7 +75,7 @@ export class SimNode {
     const { job, hop, attempt } = message;
     const token = ++this.#tokens;
     const granted = job.executionKey === undefined;
-    const hand: Hand = { message, token, begun: false, granted, running: false };
+    const hand: Hand = { message, token, begun: false, granted, running: false, ending: false };
     this.hands.set(job.id, hand);
     this.#ask({ t: "begin", ...job, hop, attempt, token }, (answer) => {
       if (this.hands.get(job.id) === hand) this.#begun(hand, answer);
@@ -83,7 +85,7 @@ export class SimNode {
   /** What waits goes back to the broker. */
   handsBack(id: string): void {
     const hand = this.hands.get(id);
-    if (hand === undefined || hand.running) return;
+    if (hand === undefined || hand.running || hand.ending) return;
     this.#forget(hand);
     this.world.messages.push(hand.message);
   }
@@ -134,7 +136,10 @@ export class SimNode {
   /** What it had in hand is the broker's, and its answers are no more. Its bodies run on. */
   lost(): Message[] {
     const messages = [...this.hands.values()].map(({ message }) => message);
-    for (const hand of this.hands.values()) if (!hand.running) this.#forget(hand);
+    for (const hand of this.hands.values()) {
+      if (hand.ending) this.hands.delete(hand.message.job.id);
+      else if (!hand.running) this.#forget(hand);
+    }
     return messages;
   }
 
@@ -143,7 +148,7 @@ export class SimNode {
     if (this.dead) return void this.hands.clear();
     for (const hand of this.hands.values()) {
       this.world.stops(this, hand.message.job);
-      this.#forget(hand);
+      if (!hand.ending) this.#forget(hand);
     }
   }
 
@@ -182,7 +187,8 @@ export class SimNode {
   #begun(hand: Hand, answer: Answer): void {
     if ("duplicate" in answer) return this.#ends(hand, true);
     if ("ended" in answer) {
-      if (!this.world.ended.has(hand.message.job.id)) throw new Error(`${hand.message.job.id} has not ended`);
+      if (!this.world.ending.has(hand.message.job.id))
+        throw new Error(`${hand.message.job.id} has not ended`);
       return void this.hands.delete(hand.message.job.id);
     }
     hand.begun = true;
@@ -197,16 +203,21 @@ export class SimNode {
   }
 
   #start(hand: Hand): void {
-    if (!hand.begun || !hand.granted || hand.running) return;
+    if (!hand.begun || !hand.granted || hand.running || hand.ending) return;
     hand.running = true;
     this.world.starts(this, hand.message.job);
   }
 
-  #ends({ message, token }: Hand, buried: boolean): void {
+  #ends(hand: Hand, buried: boolean): void {
+    const { message, token } = hand;
     const { job, hop, attempt } = message;
-    this.hands.delete(job.id);
+    hand.running = false;
+    hand.ending = true;
     this.world.endsUnder(job);
     this.#ask({ t: "end", ...job, hop, attempt, token, ended: true, buried }, () => {
+      if (this.hands.get(job.id) !== hand) return;
+      this.hands.delete(job.id);
+      this.world.hasEnded(job);
       if (buried) this.world.buried.push(message);
     });
   }
@@ -229,9 +240,9 @@ export class SimNode {
       if (call.request.t === "announce") this.#asked.delete(serial);
     const holds: Held[] = [];
     const awaits: Held[] = [];
-    for (const { message, token, granted } of this.hands.values()) {
+    for (const { message, token, granted, ending } of this.hands.values()) {
       const { executionKey, id } = message.job;
-      if (executionKey !== undefined) (granted ? holds : awaits).push({ executionKey, id, token });
+      if (executionKey !== undefined && !ending) (granted ? holds : awaits).push({ executionKey, id, token });
     }
     this.#ask({ t: "announce", epoch: this.#epoch, serial: ++this.#announced, holds, awaits }, () => {});
   }

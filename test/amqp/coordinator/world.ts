@@ -50,6 +50,7 @@ export class World {
   now = 1_000_000;
   state = new CoordinatorState(REGRANT_MS);
   nodes: SimNode[] = [];
+  #unlisted: SimNode[] = [];
   /** Copies that nobody has in hand. */
   messages: Message[] = [];
   readonly buried: Message[] = [];
@@ -58,6 +59,8 @@ export class World {
   readonly #begun = new Map<string, Set<string>>();
   /** Who was told that it has reserved, and that it has not failed. */
   readonly #reserved = new Map<string, { readonly id: string; readonly node: SimNode }>();
+  /** Jobs with a queue key whose end was said, and whose end was answered: those do not run again. */
+  readonly ending = new Set<string>();
   readonly ended = new Set<string>();
   readonly marks = new Set<string>();
   /** Until a fail-over: waiters of each execution key in the order in which they asked first. */
@@ -86,7 +89,8 @@ export class World {
     this.#lines = undefined;
     const node = new SimNode(this, name, `${name}${++this.#boots}`);
     this.nodes.push(node);
-    this.#step({ t: "node", ...node.id, there: true });
+    if (this.random.chance(0.5)) this.#unlisted.push(node);
+    else this.#step({ t: "node", ...node.id, there: true });
     // its name has another process now: that is how the others learn of it
     for (const one of this.nodes) if (one !== node && one.name === name) this.givenUp(one);
   }
@@ -111,8 +115,15 @@ export class World {
     node.gone = false;
   }
 
+  /** The others hear of who has come. */
+  #list(): void {
+    for (const node of this.#unlisted.splice(0))
+      if (!node.gone) this.#step({ t: "node", ...node.id, there: true });
+  }
+
   /** The coordinator takes so many calls. */
   takes(count: number): void {
+    if (this.random.chance(0.3)) this.#list();
     for (const call of this.#calls.splice(0, count))
       this.#step({ t: "request", from: call.from.id, request: call.request }, call);
   }
@@ -183,6 +194,7 @@ export class World {
 
   /** Everything that is under way arrives. */
   settle(): void {
+    this.#list();
     while (this.#calls.length > 0 || this.#written.length > 0) {
       this.takes(this.#calls.length);
       this.writes(Number.POSITIVE_INFINITY);
@@ -210,7 +222,9 @@ export class World {
 
   reservedBy(node: SimNode, { id, queueKey = "" }: Job): void {
     this.#alone(queueKey, id);
-    if (!node.gone) this.#reserved.set(queueKey, { id, node });
+    // of a node that is not listed (any more) it lapses, or has lapsed before the answer came
+    const known = this.state.reserved.get(queueKey);
+    if (known?.id === id && known.lapsesAt === undefined) this.#reserved.set(queueKey, { id, node });
   }
 
   unreserved({ id, queueKey = "" }: Job): void {
@@ -228,8 +242,12 @@ export class World {
   endsUnder(job: Job): void {
     const { id, queueKey } = job;
     this.unreserved(job);
-    this.ended.add(id);
+    this.ending.add(id);
     if (queueKey !== undefined) this.#begun.get(queueKey)?.delete(id);
+  }
+
+  hasEnded({ id, queueKey }: Job): void {
+    if (queueKey !== undefined) this.ended.add(id);
   }
 
   #alone(key: string, id: string): void {
