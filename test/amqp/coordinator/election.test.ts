@@ -1,10 +1,10 @@
 /**
  * Seats on a real broker: one is elected, the next takes over with all that was stored, and nobody rules beside another.
  */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { markerBytes } from "../../../src/amqp/coordinator/records.ts";
 import { until } from "../../conformance/harness.ts";
-import { describeAmqp } from "../support/broker.ts";
+import { describeAmqp, describePrivate, PrivateBroker } from "../support/broker.ts";
 import { Council, type TestSeat } from "./council.ts";
 
 const pairs = (count: number, id = "x") =>
@@ -254,5 +254,33 @@ describeAmqp("through three fail-overs", (url) => {
     expect(stored.size).toBe(5_000);
     expect(end.state).toEqual(stored);
     expect(end.seat.epoch).toBe(5);
+  });
+});
+
+describePrivate("a broker that is killed", () => {
+  test("gives all that was stored to whoever is elected next, with acknowledgements that were lost", {
+    timeout: 240_000,
+  }, async () => {
+    const broker = await PrivateBroker.start();
+    onTestFinished(() => broker.dispose());
+    const council = new Council(broker.url);
+    await council.seated(2);
+    await broker.settle();
+    for (let round = 0; round < 2; round++) {
+      const ruler = await council.ruler();
+      const epoch = ruler.seat.epoch ?? 0;
+      await ruler.put(...pairs(200, `r${round}-`));
+      for (let n = 0; n < 100; n++) void ruler.put([`more-${n}`, `${round}`]).catch(() => {});
+      await ruler.seat.compact();
+      await ruler.put(["last", `${round}`]);
+      const times = ruler.reasons.length;
+      await broker.kill();
+      await ruler.isDeposed(times + 1);
+      await broker.restart();
+      const next = await council.ruler();
+      expect(next.state.get("last")).toBe(`${round}`);
+      expect(next.state).toEqual(ruler.state);
+      expect(next.seat.epoch).toBeGreaterThan(epoch);
+    }
   });
 });
