@@ -21,13 +21,12 @@ const MADE = {
   memory: () => ({ ...WITH_KEYS, factory: memory() }),
   embedded: (_options, ledger) => ({ ...WITH_KEYS, factory: embedded({ path: ledger.storePath }) }),
   rabbitmq: ({ url, prefix }, ledger) => ({
-    keys: false,
+    ...WITH_KEYS,
     outlivesUs: true,
     // A queue that the run before has used is not young any more: enqueues need not wait until it can be relied on.
     factory: rabbitmq({ url, prefix, ...(ledger.confirmed.size > 0 ? { newQueueGrace: 0 } : {}) }),
     // Nothing runs before the queues have been looked at.
-    closed: { files: 0, beside: 0 },
-    open: { files: CONCURRENCY, beside: CONCURRENCY },
+    closed: { files: 0, beside: 0, reports: 0 },
     // What a dead process had in hand is given out again when no other node can have it: nodeTimeout, and a look.
     doubtMs: 11_000,
     // Retries wait where they cannot be counted, so an empty queue is believed only after so many looks.

@@ -63,18 +63,17 @@ function prepare(options, ledger, screen) {
 }
 
 function introduce(options, ledger, files, screen) {
-  const rabbit = options.broker === "rabbitmq";
   const kept = options.broker === "memory" ? "in memory" : `in ${shown(ledger.storePath)}`;
-  const where = rabbit ? `RabbitMQ at ${placeOf(options)}` : `${options.broker} broker, jobs ${kept}`;
+  const where =
+    options.broker === "rabbitmq"
+      ? `RabbitMQ at ${placeOf(options)}`
+      : `${options.broker} broker, jobs ${kept}`;
   screen.print();
   screen.print(`  ${screen.paint("bold", "Spillway")}  ${where}`);
   screen.print(
     `  ${count(files.length)} files below node_modules: SHA-256 and brotli size of their first MiB.`,
   );
-  screen.print(
-    `  Beside them: one that hangs, one that fails twice${rabbit ? "" : ", a duplicate, ten in turn"}.`,
-  );
-  if (rabbit) screen.print("  Left out: a duplicate, ten in turn. RabbitMQ gets keys with the coordinator.");
+  screen.print("  Beside them: one that hangs, one that fails twice, a duplicate, ten in turn.");
 }
 
 /** The first signal stops in order, the second one at once. */

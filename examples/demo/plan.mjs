@@ -59,11 +59,11 @@ export function planOf(files, { folder: into, run }, keys) {
 }
 
 /** Two of one queue key: the second is refused for as long as the first has not ended. */
-export function twins(into) {
+export function twins({ folder: into, run }) {
   const args = { day: "today", into };
   return [
-    { id: "report-first", definition: sendReport, args },
-    { id: "report-second", definition: sendReport, args },
+    { id: `${run}report-first`, definition: sendReport, args },
+    { id: `${run}report-second`, definition: sendReport, args },
   ];
 }
 

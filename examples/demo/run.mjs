@@ -171,7 +171,7 @@ export class Run {
   }
 
   async #enqueueTwins() {
-    const [first, second] = twins(this.ledger.folder);
+    const [first, second] = twins(this.ledger);
     // An id that has ended may run again: without its first the second would not be refused.
     this.ended.delete(first.id);
     await this.#enqueueGroup([first]);

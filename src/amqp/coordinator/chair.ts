@@ -127,6 +127,12 @@ export class Chair implements SeatOwner {
     if (this.#rules) this.#input({ t: "node", ...id, there });
   }
 
+  /** This node stops: whoever is elected next must not wait for its word. */
+  async leave(): Promise<void> {
+    this.peer(this.#parts.self, false);
+    await this.#stored.catch(() => {});
+  }
+
   /** Nodes that it has not heard of since it rules, and that the journal lists, may be gone. */
   #look(): void {
     const { peers, self, young, clock } = this.#parts;

@@ -40,6 +40,7 @@ export interface CoordinatorsParts {
 }
 
 const OPEN_AGAIN_MS = 1_000;
+const LEAVE_MS = 2_000;
 
 /** All that this node has to do with one partition's coordinator. */
 interface Post {
@@ -126,8 +127,23 @@ export class Coordinators {
   async close(): Promise<void> {
     this.#closed = true;
     for (const { client } of this.#posts.values()) client.close();
-    await Promise.all([...this.#posts.values()].map(({ seat }) => seat.stop()));
+    await Promise.all(
+      [...this.#posts.values()].map(async ({ chair, seat }) => {
+        await this.#within(chair.leave());
+        await seat.stop();
+      }),
+    );
     await this.#parts.link.close();
+  }
+
+  /** A broker that does not answer is not waited for. */
+  async #within(what: Promise<void>): Promise<void> {
+    let stop = () => {};
+    const late = new Promise<void>((resolve) => {
+      stop = this.#parts.clock.timer(LEAVE_MS, resolve);
+    });
+    await Promise.race([what, late]);
+    stop();
   }
 
   #post(partition: string): Post {
