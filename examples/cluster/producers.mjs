@@ -1,0 +1,113 @@
+/**
+ * The two that enqueue. Each job with a queue key is enqueued by both at once, and one of them must be refused.
+ *
+ * Owns two runtimes that run nothing. What was answered to each call and when is kept here: what was confirmed is owed.
+ */
+import { setTimeout as wait } from "node:timers/promises";
+import { Runtime, rabbitmq } from "spillway";
+import once from "./jobs/once.mjs";
+import plain from "./jobs/plain.mjs";
+import serial from "./jobs/serial.mjs";
+import { now } from "./journal.mjs";
+import { PARTITION, QUEUE } from "./plan.mjs";
+
+const AGAIN_MS = 100;
+/** An enqueue that was not confirmed so long after it was due has failed. */
+const PATIENCE_MS = 60_000;
+/** Stored or not, nobody can tell, or surely not: enqueuing the same id again is right. */
+const AGAIN = new Set([
+  "EnqueueOutcomeUnknown",
+  "BrokerUnreachable",
+  "BrokerBlocked",
+  "CoordinatorUnavailable",
+]);
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+export class Producers {
+  /** When, by id of each job that was confirmed. */
+  confirmed = new Map();
+  /** Of each that was refused: whose job had its key. */
+  refused = new Map();
+  /** When the coordinator has answered a call, whatever it said. */
+  answers = [];
+  /** Calls that had to be repeated, by code. */
+  again = {};
+  #runtimes = [];
+  #leaving = false;
+
+  async start({ url, prefix }) {
+    for (const name of ["producer-1", "producer-2"])
+      this.#runtimes.push(
+        await Runtime.start({
+          node: name,
+          broker: rabbitmq({ url, prefix }),
+          // Declared here, and consumed by the nodes alone.
+          partitions: { [PARTITION]: { [QUEUE]: 0 } },
+          logger: SILENT,
+        }),
+      );
+  }
+
+  /** What is due is sent, whether or not what was sent before has been answered. */
+  async enqueue(plan, journal) {
+    const zero = now();
+    const sent = [];
+    for (const [index, job] of plan.entries()) {
+      const early = job.dueMs - (now() - zero);
+      if (early > 1) await wait(early);
+      if (this.#leaving) return;
+      const [one, other] = index % 2 === 0 ? this.#runtimes : [...this.#runtimes].reverse();
+      sent.push(this.#send(job, journal, one, other));
+      sent.at(-1).catch(() => {}); // heard below
+    }
+    await Promise.all(sent);
+  }
+
+  async #send({ kind, id, key, ms }, journal, one, other) {
+    if (kind === "plain") return this.#put(one, plain, { ms, journal }, id);
+    if (kind === "serial") return this.#put(one, serial, { ms, key, journal }, id);
+    const args = { ms, order: `order-${id}`, journal };
+    await Promise.all([this.#put(one, once, args, `${id}-1`), this.#put(other, once, args, `${id}-2`)]);
+  }
+
+  async #put(runtime, definition, args, id) {
+    const until = Date.now() + PATIENCE_MS;
+    while (!this.#leaving) {
+      try {
+        await runtime.enqueue(definition, args, { partition: PARTITION, id });
+        return this.#answered(definition, id);
+      } catch (error) {
+        // that its own id is there: an earlier call had stored it
+        if (error.code === "DuplicateJob") return this.#answered(definition, id, error.holder);
+        if (!AGAIN.has(error.code) || Date.now() > until) throw error;
+        this.again[error.code] = (this.again[error.code] ?? 0) + 1;
+        await wait(AGAIN_MS);
+      }
+    }
+  }
+
+  #answered(definition, id, holder = id) {
+    const at = now();
+    if (definition === once) this.answers.push(at);
+    if (holder === id) this.confirmed.set(id, at);
+    else this.refused.set(id, holder);
+  }
+
+  /** What waits on the broker, or is in some node's hands. */
+  async waiting() {
+    const [queue] = await this.#runtimes[0].queues.list();
+    return (queue?.ready ?? 0) + (queue?.unsettled ?? 0);
+  }
+
+  /** What is left when all has ended and the nodes are no more; it is removed. */
+  async left() {
+    const [runtime] = this.#runtimes;
+    const buried = await runtime.buried.list(PARTITION, QUEUE);
+    return buried.length + (await runtime.queues.purge(PARTITION, QUEUE));
+  }
+
+  async stop() {
+    this.#leaving = true;
+    await Promise.all(this.#runtimes.map((runtime) => runtime.stop()));
+  }
+}

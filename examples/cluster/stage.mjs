@@ -1,0 +1,115 @@
+/**
+ * The scene: a broker, three nodes, two producers; the node that has the coordinator's seat is killed, and comes back.
+ *
+ * Owns all of them. What happened and when is kept here and in them; what the bodies did is in the journal. `clear` takes
+ * everything away, whatever state it is in.
+ */
+import { setTimeout as wait } from "node:timers/promises";
+import { brokerOf } from "./brokers.mjs";
+import { Journal } from "./journal.mjs";
+import { Nodes } from "./nodes.mjs";
+import { planOf } from "./plan.mjs";
+import { Producers } from "./producers.mjs";
+
+const LOOK_MS = 20;
+/** Between the kill and a new process of that name. */
+const AWAY_MS = 3_000;
+/** What the last body has ended is acknowledged, and what came again is known to have ended, well within this. */
+const SETTLE_MS = 2_000;
+/** Nothing has started or ended for so long: what is missing is lost. */
+const PATIENCE_MS = 60_000;
+
+export class Stage {
+  /** The kill, once it has been: see `Nodes.kill`; `run` is what it cut off. */
+  kill = undefined;
+  left = undefined;
+  #leaving = false;
+
+  constructor(options, screen, folder) {
+    this.options = options;
+    this.screen = screen;
+    this.folder = folder;
+    this.journal = new Journal(folder);
+    this.plan = planOf(options);
+    this.producers = new Producers();
+  }
+
+  async play() {
+    const { options, screen, producers, plan, folder } = this;
+    this.broker = await brokerOf(options);
+    const { prefix } = options;
+    screen.event("green", "broker", `RabbitMQ at ${new URL(this.broker.url).host}, names with ${prefix}`);
+    this.nodes = new Nodes({ url: this.broker.url, prefix }, screen);
+    await this.nodes.start();
+    await producers.start({ url: this.broker.url, prefix });
+    const all = Promise.all([
+      producers.enqueue(plan, folder).then(() => this.#enqueued()),
+      this.#interfere(),
+    ]);
+    await Promise.race([all, this.nodes.failed]);
+    await Promise.race([this.#untilEnded(), this.nodes.failed]);
+    await wait(SETTLE_MS);
+    await this.nodes.stop();
+    this.left = await producers.left();
+    this.journal.look();
+  }
+
+  #enqueued() {
+    const { confirmed, refused } = this.producers;
+    this.screen.event("green", "enqueued", `${confirmed.size} jobs, ${refused.size} refused as duplicates`);
+  }
+
+  /** Kills the node that has the seat, while it runs a job under a key; some seconds later it is there again. */
+  async #interfere() {
+    const { screen, nodes } = this;
+    const run = await this.#untilVictim();
+    if (run === undefined) return;
+    const { name } = nodes.seat;
+    this.kill = { ...(await nodes.kill(name)), run };
+    screen.event("red", "KILL", `${name}, which is the coordinator and runs job ${run.id} under ${run.key}`);
+    await wait(AWAY_MS);
+    if (!this.#leaving) await nodes.startOne(name);
+  }
+
+  /** A run under a key on the node that has the seat, one that lasts until it is killed. */
+  async #untilVictim() {
+    const long = new Set(this.plan.filter(({ isLong }) => isLong).map(({ id }) => id));
+    while (!this.#leaving) {
+      const run = this.journal
+        .look()
+        .openOf(this.nodes.seat.pid)
+        .find(({ id }) => long.has(id));
+      if (run !== undefined) return run;
+      if ([...long].every((id) => this.journal.ended.has(id))) return undefined; // said by the ledger
+      await wait(LOOK_MS);
+    }
+  }
+
+  async #untilEnded() {
+    const { journal, producers } = this;
+    let [seen, since] = [0, Date.now()];
+    while (!this.#leaving) {
+      const { runs, ended } = journal.look();
+      const isDone = [...producers.confirmed.keys()].every((id) => ended.has(id));
+      if (isDone && (await producers.waiting()) === 0) break;
+      if (runs.length + ended.size !== seen) [seen, since] = [runs.length + ended.size, Date.now()];
+      if (Date.now() - since > PATIENCE_MS) break;
+      await wait(LOOK_MS * 10);
+    }
+    this.screen.event("green", "ended", `${journal.ended.size} jobs`);
+  }
+
+  /** How things stand, in a line. */
+  status() {
+    const { started, ended } = this.journal;
+    const { confirmed, refused } = this.producers;
+    return `${confirmed.size} enqueued, ${refused.size} refused, ${started.size} started, ${ended.size} ended`;
+  }
+
+  async clear() {
+    this.#leaving = true;
+    await this.nodes?.clear();
+    await this.producers.stop();
+    await this.broker?.take();
+  }
+}
