@@ -176,8 +176,9 @@ export class CoordinatorClient {
 
   heard({ epoch, answers, notices }: Said): void {
     if (this.#closed || epoch < this.#epoch) return;
-    if (epoch > this.#epoch) this.#elected(epoch);
-    for (const notice of notices) this.#noticed(notice);
+    const isNew = epoch > this.#epoch;
+    if (isNew) this.#elected(epoch);
+    for (const notice of notices) if (!isNew || notice.t !== "announce") this.#noticed(notice);
     for (const [serial, answer] of answers) {
       const asked = this.#asked.get(serial);
       this.#asked.delete(serial);
