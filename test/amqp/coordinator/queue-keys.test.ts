@@ -59,6 +59,16 @@ describe("a reservation", () => {
     expect(desk.reserves(b, "k", "2")).toEqual(ok);
   });
 
+  test("lapses at its own time, not with the one before it", () => {
+    for (const key of ["k", "l"]) {
+      desk.reserves(a, key, key);
+      desk.publishes(a, key, key, false);
+      desk.passes(10_000);
+    }
+    desk.passes(10_000);
+    expect([holder("k"), holder("l")]).toEqual([{ holder: null }, { holder: "l" }]);
+  });
+
   test("whose failure is told twice lapses 30 s after the first", () => {
     desk.reserves(a, "k", "1");
     desk.publishes(a, "k", "1", false);
