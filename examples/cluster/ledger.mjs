@@ -8,7 +8,7 @@
 const AROUND_MS = 15_000;
 
 export function resultOf({ options, plan, producers, nodes, journal, kill, left }) {
-  const { confirmed, refused, answers, again } = producers;
+  const { confirmed, refused, calls, again } = producers;
   const runs = journal.runs.map((run) => closed(run, kill));
   const byJob = groups(runs, ({ id }) => id);
   const pairs = plan
@@ -35,7 +35,7 @@ export function resultOf({ options, plan, producers, nodes, journal, kill, left 
     again,
     perNode: shares(runs, nodes),
     elections: nodes.elections.map(({ node, epoch }) => ({ node, epoch })),
-    kill: kill === undefined ? null : killOf(kill, { runs, keyed, answers, nodes }),
+    kill: kill === undefined ? null : killOf(kill, { runs, keyed, calls, nodes }),
   };
 }
 
@@ -87,7 +87,7 @@ export function overlapsOf(runs) {
   return found;
 }
 
-function killOf(kill, { runs, keyed, answers, nodes }) {
+function killOf(kill, { runs, keyed, calls, nodes }) {
   const next = nodes.elections.find(({ at }) => at > kill.at);
   const starts = (some) => some.map(({ startedAt }) => startedAt);
   const others = runs.filter(({ key }) => key === undefined);
@@ -97,7 +97,11 @@ function killOf(kill, { runs, keyed, answers, nodes }) {
     electedMs: next === undefined ? null : Math.round(next.at - kill.at),
     cut: runs.filter(({ isCut }) => isCut).length,
     cutUnderKey: keyed.filter(({ isCut }) => isCut).length,
-    callsStoodStillMs: longestPause(answers, kill.at),
+    callsStoodStillMs: longestPause(
+      calls.map(({ at }) => at),
+      kill.at,
+    ),
+    slowestCallMs: slowestOf(calls, kill.at),
     keysStoodStillMs: longestPause(starts(keyed), kill.at),
     othersStoodStillMs: longestPause(starts(others), kill.at),
   };
@@ -109,6 +113,12 @@ function longestPause(moments, at) {
     index > 0 && moment > at && sorted[index - 1] < at + AROUND_MS ? [moment - sorted[index - 1]] : [],
   );
   return Math.round(Math.max(0, ...pauses));
+}
+
+/** Of those that were under way at the kill, or were made after it. */
+function slowestOf(calls, at) {
+  const took = calls.filter((call) => call.at > at).map((call) => call.at - call.sentAt);
+  return Math.round(Math.max(0, ...took));
 }
 
 function shares(runs, { names }) {

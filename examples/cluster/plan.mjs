@@ -9,23 +9,22 @@ export const QUEUE = "orders";
 
 /** Over so long they are enqueued: beyond the kill, and beyond the return of who was killed. */
 const SPREAD_MS = 20_000;
-const LONG_MS = 500;
-/** With so many, one for certain runs on the node that is to be killed. */
-const MOST_LONG = 30;
+const LONG_MS = 400;
+/** With so many, one runs on the node that is to be killed. */
+const MOST_LONG = 12;
 
 export function planOf({ jobs, keys }) {
-  const firstLong = Math.floor(jobs / 3);
-  const long = Math.min(MOST_LONG, Math.floor(jobs / 10));
-  return Array.from({ length: jobs }, (_, index) => {
-    const isLong = index >= firstLong && index < firstLong + long;
-    return {
-      ...(isLong ? { kind: "serial", ms: LONG_MS } : { kind: kindOf(index), ms: 2 + (index % 5) }),
-      isLong,
-      id: String(index + 1).padStart(5, "0"),
-      key: `key-${(index % keys) + 1}`,
-      dueMs: (index * SPREAD_MS) / jobs,
-    };
-  });
+  const plan = Array.from({ length: jobs }, (_, index) => ({
+    kind: kindOf(index),
+    ms: 2 + (index % 5),
+    isLong: false,
+    id: String(index + 1).padStart(5, "0"),
+    key: `key-${(index % keys) + 1}`,
+    dueMs: (index * SPREAD_MS) / jobs,
+  }));
+  const late = plan.slice(Math.floor(jobs / 3)).filter(({ kind }) => kind === "serial");
+  for (const job of late.slice(0, MOST_LONG)) Object.assign(job, { isLong: true, ms: LONG_MS });
+  return plan;
 }
 
 /** Not by the remainder of 4 alone: then half of the keys would have no jobs. */

@@ -12,6 +12,7 @@ import { now } from "./journal.mjs";
 import { PARTITION, QUEUE } from "./plan.mjs";
 
 const AGAIN_MS = 100;
+const LOOK_MS = 20;
 /** An enqueue that was not confirmed so long after it was due has failed. */
 const PATIENCE_MS = 60_000;
 /** Stored or not, nobody can tell, or surely not: enqueuing the same id again is right. */
@@ -28,8 +29,8 @@ export class Producers {
   confirmed = new Map();
   /** Of each that was refused: whose job had its key. */
   refused = new Map();
-  /** When the coordinator has answered a call, whatever it said. */
-  answers = [];
+  /** Calls to the coordinator, when each was made and when it was answered, whatever the answer was. */
+  calls = [];
   /** Calls that had to be repeated, by code. */
   again = {};
   #runtimes = [];
@@ -48,13 +49,20 @@ export class Producers {
       );
   }
 
-  /** What is due is sent, whether or not what was sent before has been answered. */
-  async enqueue(plan, journal) {
-    const zero = now();
+  /**
+   * What is due is sent, whether or not what was sent before has been answered. Where `mustWait` says so it is due later,
+   * and all that follows too.
+   */
+  async enqueue(plan, journal, mustWait) {
+    let zero = now();
     const sent = [];
     for (const [index, job] of plan.entries()) {
       const early = job.dueMs - (now() - zero);
       if (early > 1) await wait(early);
+      while (mustWait(index) && !this.#leaving) {
+        await wait(LOOK_MS);
+        zero = Math.max(zero, now() - job.dueMs);
+      }
       if (this.#leaving) return;
       const [one, other] = index % 2 === 0 ? this.#runtimes : [...this.#runtimes].reverse();
       sent.push(this.#send(job, journal, one, other));
@@ -71,14 +79,15 @@ export class Producers {
   }
 
   async #put(runtime, definition, args, id) {
+    const sentAt = now();
     const until = Date.now() + PATIENCE_MS;
     while (!this.#leaving) {
       try {
         await runtime.enqueue(definition, args, { partition: PARTITION, id });
-        return this.#answered(definition, id);
+        return this.#answered(definition, sentAt, id);
       } catch (error) {
         // that its own id is there: an earlier call had stored it
-        if (error.code === "DuplicateJob") return this.#answered(definition, id, error.holder);
+        if (error.code === "DuplicateJob") return this.#answered(definition, sentAt, id, error.holder);
         if (!AGAIN.has(error.code) || Date.now() > until) throw error;
         this.again[error.code] = (this.again[error.code] ?? 0) + 1;
         await wait(AGAIN_MS);
@@ -86,9 +95,9 @@ export class Producers {
     }
   }
 
-  #answered(definition, id, holder = id) {
+  #answered(definition, sentAt, id, holder = id) {
     const at = now();
-    if (definition === once) this.answers.push(at);
+    if (definition === once) this.calls.push({ sentAt, at });
     if (holder === id) this.confirmed.set(id, at);
     else this.refused.set(id, holder);
   }

@@ -49,9 +49,11 @@ export function killText(result) {
   if (kill === null) return `  ${lines[0]}\n  Nobody was killed: no long job ran on the coordinator's node.`;
   const s = (ms) => (ms === null ? "never" : seconds(ms).trim());
   lines.push(
-    `${kill.node} was killed as the coordinator, with ${kill.cut} bodies; ${kill.next ?? "nobody"} followed after ${s(kill.electedMs)}.`,
-    `Calls to the coordinator stood still for ${s(kill.callsStoodStillMs)}, execution keys for ${s(kill.keysStoodStillMs)}, jobs`,
-    `without keys for ${s(kill.othersStoodStillMs)}.`,
+    `${kill.node} was killed as the coordinator, with ${kill.cut} ${kill.cut === 1 ? "body" : "bodies"}; ${kill.next ?? "nobody"} followed after ${s(kill.electedMs)}.`,
+    "The longest pause around that moment:",
+    `  ${s(kill.callsStoodStillMs)} between two answers of the coordinator; its slowest took ${s(kill.slowestCallMs)}`,
+    `  ${s(kill.keysStoodStillMs)} between two starts under execution keys, which the dead node may have held`,
+    `  ${s(kill.othersStoodStillMs)} between two starts of other jobs`,
     `Of the killed node's jobs ${ranAgain} ran again on another, ${endedTwice} of them had ended: at least once.`,
   );
   if (afterwards > 0)

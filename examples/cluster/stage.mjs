@@ -16,6 +16,8 @@ const LOOK_MS = 20;
 const AWAY_MS = 3_000;
 /** What the last body has ended is acknowledged, and what came again is known to have ended, well within this. */
 const SETTLE_MS = 2_000;
+/** Jobs that are enqueued and have not ended, until the kill. */
+const MOST_AHEAD = 200;
 /** Nothing has started or ended for so long: what is missing is lost. */
 const PATIENCE_MS = 60_000;
 
@@ -42,16 +44,19 @@ export class Stage {
     this.nodes = new Nodes({ url: this.broker.url, prefix }, screen);
     await this.nodes.start();
     await producers.start({ url: this.broker.url, prefix });
-    const all = Promise.all([
-      producers.enqueue(plan, folder).then(() => this.#enqueued()),
-      this.#interfere(),
-    ]);
+    const enqueued = producers.enqueue(plan, folder, (sent) => this.#mustWait(sent));
+    const all = Promise.all([enqueued.then(() => this.#enqueued()), this.#interfere()]);
     await Promise.race([all, this.nodes.failed]);
     await Promise.race([this.#untilEnded(), this.nodes.failed]);
     await wait(SETTLE_MS);
     await this.nodes.stop();
     this.left = await producers.left();
     this.journal.look();
+  }
+
+  /** Until the kill, so that it falls in the middle of the enqueues on a slow machine too. */
+  #mustWait(sent) {
+    return this.kill === undefined && sent - this.journal.ended.size > MOST_AHEAD;
   }
 
   #enqueued() {
@@ -71,18 +76,18 @@ export class Stage {
     if (!this.#leaving) await nodes.startOne(name);
   }
 
-  /** A run under a key on the node that has the seat, one that lasts until it is killed. */
+  /** A run under a key on the node that has the seat, one that lasts until it is killed; when none did, any. */
   async #untilVictim() {
-    const long = new Set(this.plan.filter(({ isLong }) => isLong).map(({ id }) => id));
-    while (!this.#leaving) {
-      const run = this.journal
-        .look()
-        .openOf(this.nodes.seat.pid)
-        .find(({ id }) => long.has(id));
+    const { journal, nodes, plan } = this;
+    const long = new Set(plan.filter(({ isLong }) => isLong).map(({ id }) => id));
+    while (!this.#leaving && journal.look().ended.size < plan.length) {
+      const isPast = [...long].every((id) => journal.ended.has(id));
+      const isVictim = ({ id, key }) => long.has(id) || (isPast && key !== undefined);
+      const run = journal.openOf(nodes.seat.pid).find(isVictim);
       if (run !== undefined) return run;
-      if ([...long].every((id) => this.journal.ended.has(id))) return undefined; // said by the ledger
       await wait(LOOK_MS);
     }
+    return undefined; // said by the ledger
   }
 
   async #untilEnded() {
