@@ -19,6 +19,7 @@ export class Nodes {
   buried = 0;
   #children = new Map();
   #expected = new Set();
+  #isClosed = false;
   #screen;
   #options;
   #failed = Promise.withResolvers?.() ?? withResolvers();
@@ -41,7 +42,8 @@ export class Nodes {
     await Promise.all(others.map((name) => this.startOne(name)));
   }
 
-  startOne(name, first = false) {
+  async startOne(name, first = false) {
+    if (this.#isClosed) return;
     const { url, prefix } = this.#options;
     const child = fork(NODE, [JSON.stringify({ url, prefix, name, threads: THREADS, first })]);
     this.#children.set(name, child);
@@ -57,7 +59,7 @@ export class Nodes {
       if (this.#expected.has(child)) return;
       this.#failed.reject(new Error(`${name} ended by itself (${signal ?? code})`));
     });
-    return Promise.race([ready, this.failed]);
+    await Promise.race([ready, this.failed]);
   }
 
   /** Who rules: its name and its process. */
@@ -94,21 +96,24 @@ export class Nodes {
 
   /** In order: what they have in hand is handed back. */
   async stop() {
+    await this.#end((child) => child.send("stop"));
+  }
+
+  /** Whatever they do. None is started any more. */
+  async clear() {
+    this.#isClosed = true;
+    await this.#end((child) => child.kill("SIGKILL"));
+  }
+
+  async #end(how) {
     const ended = [...this.#children.values()].map((child) => {
       this.#expected.add(child);
       if (child.exitCode !== null || child.signalCode !== null) return undefined;
       const exit = new Promise((resolve) => child.once("exit", resolve));
-      child.send("stop");
+      how(child);
       return exit;
     });
     await Promise.all(ended);
-  }
-
-  async clear() {
-    for (const child of this.#children.values()) {
-      this.#expected.add(child);
-      child.kill("SIGKILL");
-    }
   }
 }
 

@@ -33,20 +33,21 @@ export class Producers {
   calls = [];
   /** Calls that had to be repeated, by code. */
   again = {};
+  #starting = [];
   #runtimes = [];
   #leaving = false;
 
   async start({ url, prefix }) {
-    for (const name of ["producer-1", "producer-2"])
-      this.#runtimes.push(
-        await Runtime.start({
-          node: name,
-          broker: rabbitmq({ url, prefix }),
-          // Declared here, and consumed by the nodes alone.
-          partitions: { [PARTITION]: { [QUEUE]: 0 } },
-          logger: SILENT,
-        }),
-      );
+    this.#starting = ["producer-1", "producer-2"].map((name) =>
+      Runtime.start({
+        node: name,
+        broker: rabbitmq({ url, prefix }),
+        // Declared here, and consumed by the nodes alone.
+        partitions: { [PARTITION]: { [QUEUE]: 0 } },
+        logger: SILENT,
+      }),
+    );
+    this.#runtimes = await Promise.all(this.#starting);
   }
 
   /**
@@ -115,8 +116,10 @@ export class Producers {
     return buried.length + (await runtime.queues.purge(PARTITION, QUEUE));
   }
 
+  /** Also one that is starting: it would declare again what is deleted next. */
   async stop() {
     this.#leaving = true;
-    await Promise.all(this.#runtimes.map((runtime) => runtime.stop()));
+    const started = await Promise.allSettled(this.#starting);
+    await Promise.all(started.map(({ value }) => value?.stop()));
   }
 }

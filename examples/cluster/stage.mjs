@@ -26,6 +26,7 @@ export class Stage {
   kill = undefined;
   left = undefined;
   #leaving = false;
+  #clearing = undefined;
 
   constructor(options, screen, folder) {
     this.options = options;
@@ -43,6 +44,7 @@ export class Stage {
     screen.event("green", "broker", `RabbitMQ at ${new URL(this.broker.url).host}, names with ${prefix}`);
     this.nodes = new Nodes({ url: this.broker.url, prefix }, screen);
     await this.nodes.start();
+    if (this.#leaving) return;
     await producers.start({ url: this.broker.url, prefix });
     const enqueued = producers.enqueue(plan, folder, (sent) => this.#mustWait(sent));
     const all = Promise.all([enqueued.then(() => this.#enqueued()), this.#interfere()]);
@@ -111,7 +113,13 @@ export class Stage {
     return `${confirmed.size} enqueued, ${refused.size} refused, ${started.size} started, ${ended.size} ended`;
   }
 
-  async clear() {
+  /** Once, also when a signal comes while it is under way. */
+  clear() {
+    this.#clearing ??= this.#clear();
+    return this.#clearing;
+  }
+
+  async #clear() {
     this.#leaving = true;
     await this.nodes?.clear();
     await this.producers.stop();
