@@ -74,6 +74,11 @@ export class ExecutionKeys<W> {
     return this.#leases.has(key);
   }
 
+  /** The job that has it. */
+  holderOf(key: string): string | undefined {
+    return this.#leases.get(key)?.holder.id;
+  }
+
   holders(): readonly { readonly key: string; readonly id: string; readonly waiting: number }[] {
     return [...this.#leases].map(([key, lease]) => ({
       key,

@@ -30,6 +30,8 @@ export type CoordinatorMessage =
       readonly to: Ref<CoordinatorAnswer>;
     }
   | { readonly t: "requester-gone"; readonly to: Ref<CoordinatorAnswer> }
+  /** By hand: whoever is next has it now. Answers with the id that had it. */
+  | { readonly t: "free"; readonly key: string; readonly from: From<string | undefined> }
   | { readonly t: "holders"; readonly from: From<ReturnType<ExecutionKeys<unknown>["holders"]>> };
 
 /** What the coordinator casts to whoever asked for a key. */
@@ -79,6 +81,8 @@ export function stepCoordinator(
     case "requester-gone":
       s.known.delete(m.to);
       return s.keys.withdrawAll(m.to);
+    case "free":
+      return free(s, m.key, m.from, out);
     case "holders":
       return out.reply(m.from, s.keys.holders());
     case "elected":
@@ -103,6 +107,17 @@ type Next = Requester<Ref<CoordinatorAnswer>> | undefined;
 
 function grant(key: string, next: Next, out: Out<CoordinatorMessage, Effect>): void {
   if (next !== undefined) out.cast(next.who, { t: "granted", key, id: next.id, token: next.token });
+}
+
+function free(
+  s: CoordinatorState,
+  key: string,
+  from: From<string | undefined>,
+  out: Out<CoordinatorMessage, Effect>,
+): void {
+  const id = s.keys.holderOf(key);
+  if (id !== undefined) grant(key, s.keys.release(key, id), out);
+  out.reply(from, id);
 }
 
 function acquire(

@@ -167,6 +167,11 @@ export class RabbitBroker implements Broker {
     return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
   }
 
+  async releaseKey(partition: string, key: string): Promise<string | undefined> {
+    const answer = await this.#parts.coordinators.of(partition).ask({ t: "release-queued", key });
+    return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
+  }
+
   async setPaused({ partition, queue }: QueueRef, paused: boolean): Promise<void> {
     await this.#parts.coordinators.of(partition).ask({ t: "pause", queue, paused });
   }
@@ -214,6 +219,10 @@ export class RabbitBroker implements Broker {
 
   isMarked(partition: string, id: string): boolean {
     return this.#parts.coordinators.known(partition)?.isMarked(id) === true;
+  }
+
+  ready(partition: string): Promise<void> {
+    return this.#parts.coordinators.ready(partition);
   }
 
   async unmark(partition: string, id: string): Promise<void> {

@@ -56,7 +56,7 @@ export class Settlements {
   async retry(delivery: Delivery, next: Envelope, dueAt: number): Promise<void> {
     const handed = this.#taken(delivery);
     if (handed !== undefined)
-      await this.#replaced(handed, this.#parts.outgoing.replace(next, dueAt), "comes again");
+      await this.#replaced(handed, this.#parts.outgoing.replace(next, dueAt), "comes again", next.attempt);
   }
 
   async bury(delivery: Delivery, envelope: Envelope, record: BuriedRecord): Promise<void> {
@@ -112,12 +112,13 @@ export class Settlements {
     handed.subscription.lane.settled(handed);
   }
 
-  #freed(handed: Handed, leaving: Leaving): Promise<void> {
-    return this.#watch(this.#parts.keys.end(handed.envelope, leaving).then(() => this.#ended(handed)));
+  #freed(handed: Handed, leaving: Leaving, attempt?: number): Promise<void> {
+    const freed = this.#parts.keys.end(handed.envelope, leaving, attempt);
+    return this.#watch(freed.then(() => this.#ended(handed)));
   }
 
   /** What takes its place is confirmed before its keys are freed, and those before it is acknowledged. */
-  async #replaced(handed: Handed, stored: Promise<void>, leaving: Leaving): Promise<void> {
+  async #replaced(handed: Handed, stored: Promise<void>, leaving: Leaving, attempt?: number): Promise<void> {
     try {
       await stored;
     } catch (error) {
@@ -127,7 +128,7 @@ export class Settlements {
       handed.subscription.lane.settled(handed);
       throw error;
     }
-    if (hasKeys(handed.envelope)) await this.#freed(handed, leaving);
+    if (hasKeys(handed.envelope)) await this.#freed(handed, leaving, attempt);
     else this.#ended(handed);
   }
 

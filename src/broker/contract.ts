@@ -185,6 +185,9 @@ export interface Broker {
   /** Who holds a queue key: the id of the job, or `undefined`. */
   holderOf(partition: string, queueKey: string): Promise<string | undefined>;
 
+  /** Frees a queue key by hand: the id that had it, or `undefined`. Its job goes on without it. */
+  releaseKey(partition: string, queueKey: string): Promise<string | undefined>;
+
   /** Stored: a paused queue hands nothing out, on any node, until resumed; survives restarts. */
   setPaused(queue: QueueRef, paused: boolean): Promise<void>;
   /** `undefined` for a queue that does not exist. Never blocks: a broker on a network answers with what it knew last. */
@@ -213,6 +216,8 @@ export interface Broker {
   /** Marks of cancelled ids that were not seen; durable, bounded (`TooManyCancelled`), kept 30 days. */
   mark(partition: string, id: string): Promise<void>;
   isMarked(partition: string, id: string): boolean;
+  /** Resolves when this node knows a partition's marks and pauses, also of one that it does not run. */
+  ready(partition: string): Promise<void>;
   unmark(partition: string, id: string): Promise<void>;
 
   /** Execution keys of the whole cluster; `undefined` where one process is all there is, and its coordinator keeps them. */
@@ -228,12 +233,24 @@ export interface KeyListener {
   queued(): void;
 }
 
+/** An execution key that some job has. */
+export interface KeyHolder {
+  readonly key: string;
+  readonly id: string;
+  readonly node: string;
+  /** Jobs that wait for it. */
+  readonly waiting: number;
+}
+
 /** Execution keys as leases that a partition's coordinator gives to live nodes. What settles a delivery frees its key. */
 export interface ClusterKeys {
   /** For a job that was delivered here. Asked for until it is granted or taken back. */
   acquire(partition: string, key: string, id: string, listener: KeyListener): void;
   /** Takes an ask back, also one whose grant is under way. */
   withdraw(partition: string, key: string, id: string): void;
+  holders(partition: string): Promise<readonly KeyHolder[]>;
+  /** By hand: the id that had it, or `undefined`; whoever is next has it now, beside a body that may still run. */
+  release(partition: string, key: string): Promise<string | undefined>;
 }
 
 /** One entry a node; a late one is an error in its place, never a hang. */

@@ -222,6 +222,11 @@ export class EmbeddedBroker implements Broker {
     return this.#pipeline.ask({ read: "holder", partition, key: queueKey });
   }
 
+  async releaseKey(partition: string, key: string): Promise<string | undefined> {
+    this.#check();
+    return this.#pipeline.chore<string | undefined>(() => ({ do: "free", partition, key }));
+  }
+
   async setPaused(queue: QueueRef, paused: boolean): Promise<void> {
     this.#check();
     const lane = this.#connection.lanes.need(queue);
@@ -291,6 +296,10 @@ export class EmbeddedBroker implements Broker {
     await this.#pipeline.chore(() => ({ do: "mark", partition, id, at }));
     // a store that was opened anew meanwhile did not know of it
     this.#connection.marks.add(partition, id, at);
+  }
+
+  ready(): Promise<void> {
+    return Promise.resolve();
   }
 
   isMarked(partition: string, id: string): boolean {

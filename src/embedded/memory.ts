@@ -187,6 +187,13 @@ export class MemoryBroker implements Broker {
     return Promise.resolve(this.#partitions.get(partition)?.keys.get(queueKey)?.envelope.id);
   }
 
+  releaseKey(partition: string, queueKey: string): Promise<string | undefined> {
+    const keys = this.#partitions.get(partition)?.keys;
+    const holder = keys?.get(queueKey)?.envelope.id;
+    keys?.delete(queueKey);
+    return Promise.resolve(holder);
+  }
+
   setPaused(queue: QueueRef, paused: boolean): Promise<void> {
     const lane = this.#lane(queue);
     if (lane === undefined) return Promise.reject(new UnknownQueue(queue.partition, queue.queue));
@@ -277,6 +284,10 @@ export class MemoryBroker implements Broker {
     }
   }
 
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
   isMarked(partition: string, id: string): boolean {
     return this.#marks.has(partition, id);
   }
@@ -351,7 +362,9 @@ export class MemoryBroker implements Broker {
 
   #freeKey(job: MemoryJob): void {
     const { queueKey } = job.envelope;
-    if (queueKey !== undefined) this.#home(job).keys.delete(queueKey);
+    if (queueKey === undefined) return;
+    const { keys } = this.#home(job);
+    if (keys.get(queueKey) === job) keys.delete(queueKey); // it may have been freed by hand, and be another one's
   }
 
   #buried(queue: QueueRef, id: string | undefined): MemoryJob | undefined {

@@ -59,6 +59,7 @@ export class Queues {
   /** The paused queues of a partition. */
   async paused(partition: string): Promise<readonly string[]> {
     const { broker } = this.#node.services;
+    await broker.ready(partition);
     const all = await broker.queues();
     return all
       .filter((ref) => ref.partition === partition && broker.counts(ref)?.paused === true)

@@ -24,6 +24,7 @@ import { type EnqueueOptions, Enqueuer } from "./enqueue.ts";
 import { RuntimeStopped } from "./errors.ts";
 import type { Cancelled, JobHandle } from "./handle.ts";
 import { ClusterInfo, NodeInfo } from "./info.ts";
+import { Keys } from "./keys.ts";
 import { loadJobs } from "./load-jobs.ts";
 import { makeNode, type Node, startTree } from "./node.ts";
 import { type CheckedOptions, checkOptions, type RuntimeOptions } from "./options.ts";
@@ -59,6 +60,8 @@ export class Runtime {
   readonly partitions: Partitions;
   readonly queues: Queues;
   readonly buried: BuriedJobs;
+  /** Who has a queue key or an execution key. */
+  readonly keys: Keys;
   /** The whole cluster, one entry a node. */
   readonly info: ClusterInfo;
   /** This node only, plain values. */
@@ -95,6 +98,7 @@ export class Runtime {
     this.partitions = new Partitions(node, () => this.#announceUnreachable());
     this.queues = new Queues(node);
     this.buried = new BuriedJobs(node);
+    this.keys = new Keys(node);
     this.node = new NodeInfo(node);
     this.info = new ClusterInfo(node, this.node);
     node.commands.set(CANCEL, cancelCommand(kernel, services));
@@ -218,6 +222,14 @@ export class Runtime {
   async cancel(partition: string, id: string): Promise<Cancelled> {
     this.#check();
     return cancelJob(this.#node.kernel, this.#node.services, partition, id);
+  }
+
+  /** Whether a job that has not started is to be ended when it comes: it was cancelled before it was seen. */
+  async isCancelled(partition: string, id: string): Promise<boolean> {
+    this.#check();
+    const { broker } = this.#node.services;
+    await broker.ready(partition);
+    return broker.isMarked(partition, id);
   }
 
   on<T extends EventType>(type: T | "*", listener: Listener<T>): this {

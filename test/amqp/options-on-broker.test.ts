@@ -91,7 +91,7 @@ describePrivate("options on a broker", () => {
         clientProperties: { service: "billing" },
       }),
       partitions: { [P]: { default: 0 } },
-      nodeTimeout: 12_000,
+      nodeTimeout: 13_000,
       logger: quiet,
     });
     const columns = ["user", "vhost", "channel_max", "frame_max", "timeout", "client_properties"];

@@ -71,6 +71,8 @@ const MOST_CALLS = 200;
 export class CoordinatorClient {
   readonly #parts: ClientParts;
   readonly #asked = new Map<number, Asked>();
+  /** Calls to begin that are not answered, by the job's id. */
+  readonly #begins = new Map<string, number>();
   readonly #leases = new Map<string, Lease>();
   #marks = new Set<string>();
   #paused = new Set<string>();
@@ -116,6 +118,7 @@ export class CoordinatorClient {
       const serial = ++this.#serials;
       const deadline = always ? undefined : now + DEADLINE_MS;
       this.#asked.set(serial, { request, resolve, reject, deadline, sentAt: now });
+      if (request.t === "begin") this.#begins.set(request.id, serial);
       this.#put(serial);
     });
   }
@@ -163,14 +166,28 @@ export class CoordinatorClient {
     const lease = this.#leases.get(nameOf(held));
     if (lease === undefined) return;
     this.#leases.delete(nameOf(held));
-    const { executionKey, id, token } = lease;
+    this.#giveUp(lease);
+  }
+
+  /** A `begin` that is not answered is asked no more: behind its own end it would be granted to nobody. */
+  #giveUp({ executionKey, id, token }: Held): void {
+    this.#forgetBegin(id);
     void this.ask({ t: "withdraw", executionKey, id, token }, true).catch(() => {});
+  }
+
+  #forgetBegin(id: string): void {
+    const serial = this.#begins.get(id);
+    if (serial === undefined) return;
+    this.#begins.delete(id);
+    this.#asked.get(serial)?.resolve({ granted: false });
+    this.#asked.delete(serial);
   }
 
   /** A job leaves: all its keys at once. Resolves when that is durable. */
   async end(request: Request & { t: "end" }): Promise<void> {
     const { executionKey, id } = request;
     if (executionKey !== undefined) this.#leases.delete(nameOf({ executionKey, id }));
+    this.#forgetBegin(id);
     await this.ask(request, true);
   }
 
@@ -182,6 +199,7 @@ export class CoordinatorClient {
     for (const [serial, answer] of answers) {
       const asked = this.#asked.get(serial);
       this.#asked.delete(serial);
+      if (asked?.request.t === "begin") this.#begins.delete(asked.request.id);
       asked?.resolve(answer);
     }
   }
@@ -265,9 +283,12 @@ export class CoordinatorClient {
     else for (const id of notice.ids) this.#marks.delete(id);
   }
 
-  /** Of what was withdrawn meanwhile the key is with the next already. */
-  #grantedLater(held: Held): void {
-    if (this.#leases.get(nameOf(held))?.token === held.token) this.#told(held, true);
+  /** Of what was withdrawn meanwhile nobody here wants the key any more. */
+  #grantedLater({ executionKey, id, token }: Held): void {
+    const held = { executionKey, id, token };
+    const lease = this.#leases.get(nameOf(held));
+    if (lease === undefined) this.#giveUp(held);
+    else if (lease.token === token) this.#told(held, true);
   }
 
   #told(held: Held, granted: boolean): void {

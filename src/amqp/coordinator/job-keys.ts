@@ -4,7 +4,7 @@
  * Owns the numbers by which a later ask is told from an earlier one. Jobs without keys never come here. When the process
  * dies, the coordinator hears that the node is gone: leases lapse, queue keys stay with their jobs.
  */
-import type { ClusterKeys, KeyListener } from "../../broker/contract.ts";
+import type { ClusterKeys, KeyHolder, KeyListener } from "../../broker/contract.ts";
 import type { Envelope } from "../../jobs/envelope.ts";
 import { DuplicateJob } from "../../jobs/errors.ts";
 import type { Coordinators } from "./coordinators.ts";
@@ -38,11 +38,23 @@ export class JobKeys implements ClusterKeys {
     if (key === undefined) return "new";
     try {
       const answer = await this.#coordinators.of(partition).ask({ t: "reserve", key, id, hop });
-      if ("duplicate" in answer) return new DuplicateJob(id, answer.holder, answer.duplicate);
+      if ("duplicate" in answer) {
+        this.#notPublished(partition, key, id);
+        return new DuplicateJob(id, answer.holder, answer.duplicate);
+      }
       return "again" in answer && answer.again === true ? "again" : "new";
     } catch (error) {
+      this.#notPublished(partition, key, id);
       return error as Error;
     }
+  }
+
+  /** The question may have been asked twice: what the second one reserves is nobody's. */
+  #notPublished(partition: string, key: string, id: string): void {
+    this.#coordinators
+      .of(partition)
+      .ask({ t: "published", key, id, ok: false }, true)
+      .catch(() => {});
   }
 
   /** What became of the publish, where that is known. */
@@ -71,9 +83,9 @@ export class JobKeys implements ClusterKeys {
     return isOver ? { t: "over" } : { t: "go" };
   }
 
-  /** Resolves when its keys are free, durably: before it is acknowledged. */
-  async end(envelope: Envelope, leaving: Leaving): Promise<void> {
-    const { partition, id, hop, attempt, queueKey, executionKey } = envelope;
+  /** Resolves when its keys are free, durably: before it is acknowledged. `attempt`: the one under which it comes again. */
+  async end(envelope: Envelope, leaving: Leaving, attempt = envelope.attempt): Promise<void> {
+    const { partition, id, hop, queueKey, executionKey } = envelope;
     const name = nameOf(envelope);
     const token = this.#tokens.get(name) ?? 0;
     this.#tokens.delete(name);
@@ -102,6 +114,16 @@ export class JobKeys implements ClusterKeys {
   acquire(partition: string, executionKey: string, id: string, listener: KeyListener): void {
     const token = this.#tokens.get(`${partition}\n${id}`) ?? ++this.#token;
     this.#coordinators.of(partition).acquire({ executionKey, id, token }, listener);
+  }
+
+  async holders(partition: string): Promise<readonly KeyHolder[]> {
+    const answer = await this.#coordinators.of(partition).ask({ t: "holders" });
+    return "holders" in answer ? answer.holders.executing : [];
+  }
+
+  async release(partition: string, key: string): Promise<string | undefined> {
+    const answer = await this.#coordinators.of(partition).ask({ t: "release-executing", key });
+    return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
   }
 
   withdraw(partition: string, executionKey: string, id: string): void {

@@ -32,6 +32,7 @@ export class Chores {
   readonly #mark: Run;
   readonly #unmark: Run;
   readonly #start: Run;
+  readonly #free: Run;
   readonly #epoch: Run;
   readonly #readEpoch: (...args: Value[]) => { value: number } | undefined;
 
@@ -54,6 +55,7 @@ export class Chores {
     this.#pause = db.run("UPDATE lanes SET paused=? WHERE lane=?");
     this.#mark = db.run("INSERT OR IGNORE INTO marks VALUES(?,?,?)");
     this.#unmark = db.run("DELETE FROM marks WHERE part=? AND id=?");
+    this.#free = db.run("UPDATE jobs SET qkey=NULL WHERE qkey=? AND part=?");
     this.#start = db.run("INSERT OR REPLACE INTO run VALUES(?,?,?)");
     this.#epoch = db.run("UPDATE meta SET value=value+1 WHERE key='epoch'");
     this.#readEpoch = db.get<{ value: number }>("SELECT value FROM meta WHERE key='epoch'");
@@ -69,6 +71,8 @@ export class Chores {
         return this.#mark(this.#lanes.partNumber(chore.partition), chore.id, chore.at);
       case "unmark":
         return this.#unmark(this.#lanes.part(chore.partition) ?? -1, chore.id);
+      case "free":
+        return this.#freeKey(chore.key, this.#lanes.part(chore.partition) ?? -1);
       case "started":
         return this.#start(chore.rid, now, chore.alone ? 1 : 0);
       case "cancel":
@@ -85,6 +89,13 @@ export class Chores {
         this.#epoch();
         return this.#readEpoch()?.value;
     }
+  }
+
+  /** By hand: its job goes on without it. */
+  #freeKey(key: string, part: number): string | undefined {
+    const holder = this.#byKey(key, part)?.id;
+    if (holder !== undefined) this.#free(key, part);
+    return holder;
   }
 
   #declare(queues: { partition: string; queue: string }[]): unknown {

@@ -69,6 +69,7 @@ export type Chore =
   | { readonly do: "pause"; lane: number; paused: boolean }
   | { readonly do: "mark"; partition: string; id: string; at: number }
   | { readonly do: "unmark"; partition: string; id: string }
+  | { readonly do: "free"; partition: string; key: string }
   | { readonly do: "started"; rid: number; alone: boolean }
   | { readonly do: "cancel"; rid: number }
   | { readonly do: "requeue"; rid: number; key: string | null; body: string }

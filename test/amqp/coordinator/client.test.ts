@@ -222,12 +222,16 @@ describe("an execution key", () => {
     expect(new Set(serials).size).toBe(serials.length);
   });
 
-  test("that was withdrawn is not granted to anybody here", async () => {
+  test("that was withdrawn is not asked for any more, and given back if it is granted all the same", async () => {
     const waiter = waits();
     client.acquire(lease, waiter);
+    expect(types(await asked())).toEqual(["begin"]);
     client.withdraw(lease);
-    expect(types(await asked())).toEqual(["begin", "withdraw"]);
+    expect(types(await asked())).toEqual(["withdraw"]);
+    await clock.advance(4_000);
+    expect(types(await asked())).toEqual(["withdraw"]);
     notice(1, { t: "granted", to: self, ...lease });
+    expect((await asked()).filter(({ t }) => t === "withdraw")).toContainEqual({ t: "withdraw", ...lease });
     expect(waiter.told).toEqual([]);
   });
 });
