@@ -3,11 +3,12 @@
  *
  * On the broker that is there, under names of its own; the example takes them away, and that is looked at.
  */
+import { join } from "node:path";
 import { connect } from "amqplib";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { describeAmqp, freshPrefix } from "../amqp/support/broker.ts";
 import { cleanUpPrefix } from "../amqp/support/made.ts";
-import { start } from "./process.ts";
+import { ROOT, start } from "./process.ts";
 
 // Three nodes with threads of their own are started, on a machine that other tests load.
 vi.setConfig({ testTimeout: 240_000 });
@@ -91,6 +92,62 @@ describeAmqp("with a broker that is there", (url) => {
     const { code, stderr } = await cluster("--broker", url, "--prefix", prefix).ended;
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("give another one") });
     expect(await isThere(url, "checkExchange", `${prefix}.$enqueue`)).toBe(true);
+  });
+});
+
+interface Run {
+  readonly id: string;
+  readonly pid: number;
+  readonly key?: string;
+  readonly startedAt: number;
+  readonly endedAt: number | undefined;
+}
+
+/** What the ledger says of these runs, after process 1 was killed at 100. Each id is a job that was confirmed. */
+async function counted(runs: readonly Run[], ids: readonly string[]): Promise<unknown> {
+  const { resultOf } = await import(join(ROOT, "examples/cluster/ledger.mjs"));
+  const ended = new Set(runs.filter(({ endedAt }) => endedAt !== undefined).map(({ id }) => id));
+  const { lost, doubled, ranAgain, unasked, overlaps } = resultOf({
+    options: { keys: 1 },
+    plan: ids.map((id) => ({ id, kind: "serial" })),
+    producers: { confirmed: new Map(ids.map((id) => [id, 0])), refused: new Map(), calls: [], again: {} },
+    nodes: { names: new Map(), elections: [], buried: 0 },
+    journal: { runs, ended },
+    kill: { node: "a", pid: 1, at: 99, goneAt: 100 },
+    left: 0,
+  });
+  const met = overlaps.map(({ first, second }: Record<string, Run>) => [first?.id, second?.id]);
+  return { lost, doubled, ranAgain, unasked, met };
+}
+
+test("the ledger tells what must not be from what SIGKILL may do", async () => {
+  const run = (id: string, pid: number, startedAt: number, endedAt?: number) => {
+    return { id, pid, key: "k", startedAt, endedAt };
+  };
+  const cut = run("a", 1, 90);
+  const good = { lost: 0, doubled: 0, ranAgain: 0, unasked: 0, met: [] };
+  expect(await counted([cut, run("a", 2, 100, 105), run("b", 3, 105, 110)], ["a", "b"])).toEqual({
+    ...good,
+    ranAgain: 1,
+  });
+  expect(await counted([cut, run("b", 2, 99.9, 101)], ["a", "b"])).toEqual({
+    ...good,
+    lost: 1,
+    met: [["a", "b"]],
+  });
+  // the longest one is met by both, also by the one that another lies before
+  const inside = [run("a", 2, 1, 9), run("b", 3, 2, 3), run("c", 3, 8, 10), run("d", 2, 10, 11)];
+  expect(await counted(inside, ["a", "b", "c", "d"])).toEqual({
+    ...good,
+    met: [
+      ["a", "b"],
+      ["a", "c"],
+    ],
+  });
+  expect(await counted([run("a", 2, 1, 2), run("a", 3, 3, 4), run("x", 2, 5, 6)], ["a"])).toEqual({
+    ...good,
+    doubled: 1,
+    unasked: 1,
   });
 });
 
