@@ -23,7 +23,7 @@ const runtime = await Runtime.start({
 });
 
 for (const type of ["coordinator.elected", "coordinator.lost", "node.gone", "job.buried", "broker.lost"])
-  runtime.on(type, ({ node, id, epoch }) => say({ type, other: node, id, epoch }));
+  runtime.on(type, ({ name: other, id, epoch }) => say({ type, other, id, epoch }));
 
 async function stop() {
   await runtime.stop();
