@@ -79,6 +79,10 @@ export class RabbitBroker implements Broker {
     await connections.close();
   }
 
+  nameOf(queue: QueueRef): string {
+    return this.#parts.names.queue(queue);
+  }
+
   async declare(queues: readonly QueueRef[]): Promise<void> {
     const { topology, cluster, names, coordinators } = this.#parts;
     await topology.base();

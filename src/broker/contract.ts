@@ -135,6 +135,8 @@ export interface Broker {
   /** After all subscriptions are cancelled: flushes what is lazy, then lets go. Idempotent. */
   close(): Promise<void>;
 
+  /** What a queue is called on the broker. */
+  nameOf(queue: QueueRef): string;
   /** Makes sure that these queues exist. */
   declare(queues: readonly QueueRef[]): Promise<void>;
   /** Every queue that exists; on a broker that cannot be asked, every one that a live node has declared. */

@@ -95,6 +95,10 @@ export class EmbeddedBroker implements Broker {
     return this.#connection.close();
   }
 
+  nameOf(queue: QueueRef): string {
+    return `${queue.partition}.${queue.queue}`;
+  }
+
   async declare(queues: readonly QueueRef[]): Promise<void> {
     this.#check();
     const missing = queues.filter((ref) => this.#connection.lanes.find(ref) === undefined);

@@ -82,6 +82,10 @@ export class MemoryBroker implements Broker {
     return DONE;
   }
 
+  nameOf(queue: QueueRef): string {
+    return `${queue.partition}.${queue.queue}`;
+  }
+
   declare(queues: readonly QueueRef[]): Promise<void> {
     for (const { partition, queue } of queues) {
       const home = this.#partitions.get(partition) ?? { ids: new Map(), keys: new Map(), lanes: new Map() };

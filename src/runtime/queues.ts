@@ -44,7 +44,7 @@ export class Queues {
       const problem = checkName(part);
       if (problem !== undefined) throw new InvalidJob(part, problem);
     }
-    return `${partition}.${queue}`;
+    return this.#node.services.broker.nameOf({ partition, queue });
   }
 
   /** At once, and stored: what has not started goes back to its place; survives restarts. */
