@@ -38,7 +38,6 @@ export async function workResumes(bench: Bench): Promise<void> {
     place,
     type: "quorum",
     job,
-    concurrency: CONCURRENCY,
     logger: SILENT,
     mortal: true,
   });
@@ -61,7 +60,8 @@ export async function workResumes(bench: Bench): Promise<void> {
 
 async function killed(bench: Bench, broker: PrivateBroker, node: RabbitNode): Promise<number> {
   const before = runsOfOurs();
-  await node.enqueueMany(JOBS);
+  await node.enqueueMany(JOBS); // told when their queue is old enough: they would all have run by then
+  await node.consume(CONCURRENCY);
   await runsReach(before + RUN_BEFORE);
   await broker.kill();
   const back = broker.restart();
@@ -73,7 +73,6 @@ async function killed(bench: Bench, broker: PrivateBroker, node: RabbitNode): Pr
   await runsReach(before + JOBS);
   await node.rest();
   bench.check("runs of jobs", JOBS, runsOfOurs() - before);
-  await node.consume(CONCURRENCY);
   return took;
 }
 
