@@ -91,6 +91,8 @@ export class Adoption<T> {
   readonly #peers: Peerage;
   readonly #inHand: (id: string) => InHand | undefined;
   readonly #doubts = new Map<string, Doubt<T>[]>();
+  /** Some doubt has lasted for so long that all of them are held. */
+  #slow = false;
   /** Deliveries of an id that is in hand as another copy: they wait for its end. */
   readonly #parked = new Map<string, Arrival<T>[]>();
   /** What this node has handed back without starting it: nobody has to be old to know that it did not run here. */
@@ -123,6 +125,7 @@ export class Adoption<T> {
     const doubt = new Doubt(arrival, again && !mine, now);
     if (this.#nobodyElse(doubt)) return out.start(item);
     this.#add(doubt);
+    if (this.#slow) this.#hold(doubt, out);
     this.#askAll(now, out);
   }
 
@@ -196,11 +199,19 @@ export class Adoption<T> {
 
   /** Called every now and then, and whenever peers have changed: starts what nobody claims, asks for the rest. */
   look(now: number, out: AdoptionOut<T>): void {
-    for (const doubt of this.#all()) {
-      if (this.#nobodyElse(doubt)) this.#start(doubt, out);
-      else if (now - doubt.since >= HELD_AFTER_MS) this.#hold(doubt, out);
-    }
+    for (const doubt of this.#all()) if (this.#nobodyElse(doubt)) this.#start(doubt, out);
+    this.#holdSlow(now, out);
     this.#askAll(now, out);
+  }
+
+  /**
+   * Where one takes its time, somebody is silent, and the others will take as long: all of them are held, and those that
+   * come, or they would pass two by two through a small window for as long as that takes.
+   */
+  #holdSlow(now: number, out: AdoptionOut<T>): void {
+    this.#slow = false;
+    for (const doubt of this.#all()) if (now - doubt.since >= HELD_AFTER_MS) this.#slow = true;
+    if (this.#slow) for (const doubt of this.#all()) this.#hold(doubt, out);
   }
 
   /** A channel is gone: the broker has all of it again. `mine`: which items it had brought. */

@@ -238,6 +238,22 @@ describe("what comes again", () => {
     expect(node.did).toEqual(["hold d", "free d", "start d"]);
   });
 
+  test("holds what comes behind it at once, when it has taken its time", () => {
+    const second = { ...job, id: "j2" };
+    node.peers.young = true;
+    node.flagged("d", job);
+    node.later(1_000);
+    node.flagged("e", second);
+    expect(node.did).toEqual(["hold d", "hold e"]);
+    node.peers.young = false;
+    node.peers.names = [];
+    node.later(300);
+    expect(node.did).toEqual(["hold d", "hold e", "free d", "start d", "free e", "start e"]);
+    node.peers.young = true;
+    node.flagged("f", { ...job, id: "j3" });
+    expect(node.did).not.toContain("hold f");
+  });
+
   test("is asked of whoever comes meanwhile too", () => {
     node.flagged("d", job);
     node.says("a", "no", job);
