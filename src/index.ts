@@ -18,6 +18,7 @@ export { createJob, encodeJob, type Job } from "./jobs/create.ts";
 export * from "./jobs/errors.ts";
 export type { Failure, Frame, KillReport, KillStep } from "./jobs/failure.ts";
 export * from "./jobs/index.ts";
+export { KeySet } from "./jobs/key-set.ts";
 export { SpillwayError } from "./kernel/errors.ts";
 export type { TreeNode } from "./kernel/types.ts";
 export type { Buried } from "./runtime/control.ts";

@@ -28,6 +28,7 @@ export function tellBuried(
   const error = new JobFailed(envelope.id, record.error);
   services.results.ended(envelope.partition, envelope.id, { kind: "buried", record }, envelope.replyTo);
   services.events.emit("job.buried", { ...jobFields(envelope), reason: record.reason, error });
+  services.buriedLimit.buried(envelope);
   void first.then(() => services.callbacks.onBuried(envelope, error, states));
 }
 

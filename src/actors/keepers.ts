@@ -106,6 +106,7 @@ function buriedByBroker(
   const error = new JobFailed(of.id, record.error);
   services.results.ended(of.partition, of.id, { kind: "buried", record });
   services.events.emit("job.buried", { ...of, job: "", attempt: 0, reason: record.reason, error });
+  services.buriedLimit.buried(of);
 }
 
 export const threadKeeper: Behaviour<Kept, never, never, KeeperArgs> = {

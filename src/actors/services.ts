@@ -7,6 +7,7 @@ import type { Broker, QueueRef } from "../broker/contract.ts";
 import type { Clock, Ref } from "../kernel/types.ts";
 import type { ThreadPool } from "../threads/types.ts";
 import type { AdmissionMessage } from "./admission.ts";
+import type { BuriedLimit } from "./buried-limit.ts";
 import type { CallbackList } from "./callbacks.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { EventHub } from "./events.ts";
@@ -31,6 +32,7 @@ export interface NodeServices {
   readonly callbacks: CallbackList;
   readonly events: EventHub;
   readonly results: Results;
+  readonly buriedLimit: BuriedLimit;
   readonly logger: Logger;
   /** Bodies that hang in native calls now; `stop` names them. */
   readonly wedged: Set<JobRef>;

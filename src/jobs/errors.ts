@@ -161,3 +161,14 @@ export class ResultTooLarge extends SpillwayError {
     );
   }
 }
+
+/** Bytes that are no state of a `KeySet`. */
+export class InvalidKeySet extends SpillwayError {
+  readonly code = "InvalidKeySet";
+  constructor(
+    readonly problem: string,
+    options?: ErrorOptions,
+  ) {
+    super(`these bytes are no state of a KeySet: ${problem}. Give what getState gave.`, options);
+  }
+}

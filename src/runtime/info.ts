@@ -81,6 +81,22 @@ export class NodeInfo {
     return (await Promise.all(ids.map((id) => this.#workers(id)))).flat();
   }
 
+  /** Whether a partition's consumer is there: false also while it is being restarted. */
+  isAlive(partition: string): boolean {
+    return this.#node.kernel.whereis(partitionNames(partition).consumer) !== undefined;
+  }
+
+  /**
+   * Kills a partition's actors as a crash would: its bodies go down the kill ladder, its jobs back to the broker, no attempt
+   * spent; it is started again within about a second. False when it does not run here.
+   */
+  async forceStop(partition: string): Promise<boolean> {
+    const { kernel } = this.#node;
+    const ref = kernel.whereis(partitionNames(partition).partition);
+    if (ref !== undefined) await kernel.kill(ref);
+    return ref !== undefined;
+  }
+
   tree(): readonly TreeNode[] {
     return this.#node.kernel.tree();
   }

@@ -5,6 +5,7 @@
  * of stop, which is the reverse: the shutdown handler first, so that bodies get their time, the broker last.
  */
 import { type AdmissionMessage, admission } from "../actors/admission.ts";
+import { BuriedLimit } from "../actors/buried-limit.ts";
 import { CallbackList } from "../actors/callbacks.ts";
 import { Catalogue } from "../actors/catalogue.ts";
 import { EventHub } from "../actors/events.ts";
@@ -62,10 +63,12 @@ export function makeNode(parts: NodeParts): Node {
   for (const { definition, url } of jobs)
     catalogue.add(definition, pool.register({ name: definition.name, url }));
   const lanes = new Map<string, number>();
+  const broker = options.broker.create(brokerContext(options, clock));
   const services: MutableServices = {
     node,
     clock,
-    broker: options.broker.create(brokerContext(options, clock)),
+    broker,
+    buriedLimit: new BuriedLimit({ broker, events, logger, most: options.maxBuried }),
     pool,
     admission: NOBODY,
     catalogue,

@@ -58,6 +58,8 @@ export interface RuntimeOptions {
   readonly maxCrashes?: number;
   /** Bytes of a job's args; default 256 KiB. */
   readonly payloadLimit?: number;
+  /** Most buried jobs a queue, above which the oldest are dropped; default: as many as there are. */
+  readonly maxBuried?: number;
   /** Bytes of a job's result; default 256 KiB. */
   readonly resultLimit?: number;
   /** One object, or a list that is called in order. */
@@ -87,6 +89,7 @@ export interface CheckedOptions {
   readonly resourceLimits: RuntimeOptions["resourceLimits"];
   readonly retryLevels: readonly number[];
   readonly maxCrashes: number;
+  readonly maxBuried: number | undefined;
   readonly payloadLimitBytes: number;
   readonly resultLimitBytes: number;
   readonly callbacks: readonly Callbacks[];
@@ -133,6 +136,7 @@ const RuntimeSchema = Schema.Struct({
   resourceLimits: Schema.optionalKey(ResourceLimits),
   retryLevels: withDefault(Schema.Array(Schema.Number), LEVELS_S),
   maxCrashes: withDefault(whole(1, 1_000), 3),
+  maxBuried: Schema.optionalKey(whole(1, 10_000_000)),
   payloadLimit: withDefault(whole(1, 16 * 1024 * 1024), KIB_256),
   resultLimit: withDefault(whole(1, 256 * 1024 * 1024), KIB_256),
   callbacks: Schema.optionalKey(object("an object of callbacks, or a list of them")),
@@ -187,6 +191,7 @@ export function checkOptions(given: unknown, defaults: OptionDefaults): CheckedO
     resourceLimits: raw.resourceLimits,
     retryLevels: raw.retryLevels,
     maxCrashes: raw.maxCrashes,
+    maxBuried: raw.maxBuried,
     payloadLimitBytes: raw.payloadLimit,
     resultLimitBytes: raw.resultLimit,
     callbacks: callbacks(raw.callbacks, problems),

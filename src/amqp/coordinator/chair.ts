@@ -9,7 +9,7 @@ import type { Clock } from "../../kernel/types.ts";
 import { applyChange, type CoordinatorOut } from "./apply.ts";
 import type { Call, Said } from "./client.ts";
 import { readRequest } from "./read-request.ts";
-import type { Answer, Change, NodeId, Notice } from "./requests.ts";
+import type { Answer, Change, NodeId, Notice, Request } from "./requests.ts";
 import type { SeatOwner } from "./seat.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { CoordinatorState } from "./state.ts";
@@ -109,9 +109,7 @@ export class Chair implements SeatOwner {
     const { from, calls } = message;
     const round = new Round();
     const answers: [number, Answer][] = [];
-    for (const [serial, raw] of calls) {
-      const request = readRequest(raw);
-      if (request === undefined) continue;
+    for (const [serial, request] of lastReplica(calls)) {
       round.last = undefined;
       this.#step({ t: "request", from, request }, round);
       if (round.last !== undefined) answers.push([serial, round.last]);
@@ -204,6 +202,18 @@ export class Chair implements SeatOwner {
       () => this.#rules && this.#input({ t: "tick" }),
     );
   }
+}
+
+/**
+ * What can be read of a message, questions for the replica last: notices of the same message are told before its answers,
+ * and a replica from between two of them would undo the later one.
+ */
+function lastReplica(calls: readonly (readonly [number, unknown])[]): [number, Request][] {
+  const all = calls.flatMap(([serial, raw]): [number, Request][] => {
+    const request = readRequest(raw);
+    return request === undefined ? [] : [[serial, request]];
+  });
+  return [...all.filter(([, { t }]) => t !== "replica"), ...all.filter(([, { t }]) => t === "replica")];
 }
 
 /** Calls as they travel: who asks, then what. */

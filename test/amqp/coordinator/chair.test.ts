@@ -100,6 +100,15 @@ test("a notice to all comes before the answer, and with the epoch", async () => 
   ]);
 });
 
+test("a replica that is asked for in one message with a change shows the change, which is told before it", async () => {
+  calls(a, 1, { t: "pause", queue: "q", paused: true });
+  await durable();
+  said = [];
+  calls(a, 2, { t: "replica" }, { t: "pause", queue: "q", paused: false }, { t: "mark", id: "m" });
+  await durable();
+  expect(new Map(answersTo("a")).get(20)).toEqual({ replica: { marks: ["m"], paused: [] } });
+});
+
 test("deposed, it says nothing more of what it had not said, and acknowledges none of it", async () => {
   calls(a, 1, { t: "reserve", key: "k", id: "1" });
   calls(a, 2, { t: "is-queued", key: "k" });
