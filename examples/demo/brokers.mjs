@@ -9,8 +9,7 @@ import { PARTITION } from "./plan.mjs";
 
 const CONCURRENCY = 64;
 /** Reports wait until both of one key have been enqueued: so the second is always refused. */
-const WITH_KEYS = {
-  keys: true,
+const USUAL = {
   closed: { files: CONCURRENCY, beside: CONCURRENCY, reports: 0 },
   open: { files: CONCURRENCY, beside: CONCURRENCY, reports: CONCURRENCY },
   doubtMs: 0,
@@ -18,10 +17,10 @@ const WITH_KEYS = {
 };
 
 const MADE = {
-  memory: () => ({ ...WITH_KEYS, factory: memory() }),
-  embedded: (_options, ledger) => ({ ...WITH_KEYS, factory: embedded({ path: ledger.storePath }) }),
+  memory: () => ({ ...USUAL, factory: memory() }),
+  embedded: (_options, ledger) => ({ ...USUAL, factory: embedded({ path: ledger.storePath }) }),
   rabbitmq: ({ url, prefix }, ledger) => ({
-    ...WITH_KEYS,
+    ...USUAL,
     outlivesUs: true,
     // A queue that the run before has used is not young any more: enqueues need not wait until it can be relied on.
     factory: rabbitmq({ url, prefix, ...(ledger.confirmed.size > 0 ? { newQueueGrace: 0 } : {}) }),

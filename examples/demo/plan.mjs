@@ -33,11 +33,10 @@ export function listFiles(limit) {
 }
 
 /**
- * The jobs beside the files last: their queue has its fair share at once, however many files wait. The ten in turn
- * are there where the broker has keys.
+ * The jobs beside the files last: their queue has its fair share at once, however many files wait.
  */
-export function planOf(files, { folder: into, run }, keys) {
-  const turns = Array.from({ length: keys ? TURNS : 0 }, (_, turn) => ({
+export function planOf(files, { folder: into, run }) {
+  const turns = Array.from({ length: TURNS }, (_, turn) => ({
     id: `${run}book-${turn}`,
     definition: book,
     args: { account: "savings", into },
@@ -67,16 +66,17 @@ export function twins({ folder: into, run }) {
   ];
 }
 
-/** Every job ends; all but the one that hangs complete. What needs keys is expected where the broker has them. */
-export function expectedOf(fileCount, keys) {
-  const submitted = fileCount + 2 + (keys ? TURNS + 1 : 0);
+/** Every job ends; all but the one that hangs complete. */
+export function expectedOf(fileCount) {
+  const submitted = fileCount + TURNS + 3;
   return {
     submitted,
     completed: submitted - 1,
     retried: 2,
     killed: 1,
     buried: 1,
-    ...(keys ? { duplicatesRefused: 1, overlaps: 0 } : {}),
+    duplicatesRefused: 1,
+    overlaps: 0,
     lost: 0,
   };
 }

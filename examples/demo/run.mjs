@@ -41,8 +41,8 @@ export class Run {
 
   /** Resolves with whether it was interrupted. */
   async carryOut(files) {
-    const plan = planOf(files, this.ledger, this.broker.keys);
-    this.total = plan.length + (this.broker.keys ? 1 : 0);
+    const plan = planOf(files, this.ledger);
+    this.total = plan.length + 1;
     const startedAt = performance.now();
     this.runtime = await Runtime.start({
       broker: this.broker.factory,
@@ -138,7 +138,7 @@ export class Run {
   }
 
   async #enqueueAll(plan) {
-    if (this.broker.keys && this.ledger.refused === 0) await this.#enqueueTwins();
+    if (this.ledger.refused === 0) await this.#enqueueTwins();
     await this.runtime.partitions.reconfigure(PARTITION, this.broker.open);
     const open = plan.filter(({ id }) => !this.ledger.confirmed.has(id));
     for (let at = 0; at < open.length; at += GROUP) await this.#enqueueGroup(open.slice(at, at + GROUP));

@@ -4,11 +4,6 @@
 import { hungIn } from "./notes.mjs";
 import { count } from "./screen.mjs";
 
-/** Of what is left out where a broker has no keys. */
-const NEEDS = {
-  duplicatesRefused: "left out; they need queue keys",
-  overlaps: "left out; they need execution keys",
-};
 const ROWS = [
   ["submitted", "enqueued and confirmed"],
   ["completed", "ended well"],
@@ -28,15 +23,14 @@ export function tally(run, ledger) {
   const completed = [...byId.values()].filter(({ id }) => !buried.has(id));
   const attempts = [...completed, ...buried.values()].reduce((sum, { attempt }) => sum + attempt, 0);
   const killed = [...buried.values()].filter(({ error }) => error.kind === "timeout");
-  const keys = run.broker.keys;
   return {
     submitted: ledger.confirmed.size,
     completed: completed.length,
     retried: attempts,
     killed: killed.length,
     buried: buried.size,
-    duplicatesRefused: keys ? ledger.refused : null,
-    overlaps: keys ? ledger.overlaps() : null,
+    duplicatesRefused: ledger.refused,
+    overlaps: ledger.overlaps(),
     lost: [...ledger.confirmed].filter((id) => !byId.has(id) && !buried.has(id)).length,
     repeated: repeated + run.buried.length - buried.size,
     hungIn: hungIn(killed[0]?.error.report),
@@ -53,18 +47,14 @@ export function mismatches(seen, expected) {
 export function tableOf(screen, seen, expected) {
   const lines = ROWS.map(([name, meaning]) => {
     const [mark, numbers] = rowOf(screen, seen[name], expected[name]);
-    const what = expected[name] === undefined ? NEEDS[name] : meaning;
-    return `  ${name.padEnd(18)}${numbers}  ${mark}  ${screen.paint("dim", what)}`;
+    return `  ${name.padEnd(18)}${numbers}  ${mark}  ${screen.paint("dim", meaning)}`;
   });
   const head = `  ${"".padEnd(18)}${"expected".padStart(10)} ${"seen".padStart(10)}`;
   return [screen.paint("dim", head), ...lines].join("\n");
 }
 
-/** What this broker has no keys for is left out, and no mistake. */
 function rowOf(screen, seen, expected) {
-  const text = (number) => (number === undefined || number === null ? "—" : count(number)).padStart(10);
-  const numbers = `${text(expected)} ${text(seen)}`;
-  if (expected === undefined) return [screen.paint("dim", "—"), screen.paint("dim", numbers)];
+  const numbers = [expected, seen].map((number) => count(number).padStart(10)).join(" ");
   return [seen === expected ? screen.paint("green", "✓") : screen.paint("red", "✗"), numbers];
 }
 
