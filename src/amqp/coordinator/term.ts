@@ -48,6 +48,8 @@ const JOURNAL: Options.AssertQueue = {
     "x-delivery-limit": 2_147_483_647,
   },
 };
+/** A journal that was deleted is begun anew after it. */
+const EMPTY_MS = 10_000;
 /** They may be asked again. */
 const CALLS: Options.AssertQueue = { durable: true, arguments: { "x-queue-type": "classic" } };
 
@@ -62,6 +64,7 @@ export class Term {
   /** It is in line. */
   isStanding = false;
   #hasMarked = false;
+  #emptySince: number | undefined;
   #isMarkerBack = false;
   #judging = false;
   #reign: Reign | undefined;
@@ -230,12 +233,29 @@ export class Term {
     const verdict = judge(this.#collected.values());
     if (verdict.t === "partial")
       return warn(`the coordinator waits for the rest of ${journal}: ${verdict.why}`);
+    if (verdict.t === "fresh" && !this.#mayBeFresh()) return;
     this.#collected.clear();
     const reign = new Reign(this.#reignParts(), verdict, this.#tags.splice(0));
     this.#reign = reign;
     reign.begin().catch((error: unknown) => {
       this.end(error instanceof Error ? error : new Error(String(error)));
     });
+  }
+
+  /**
+   * There was a coordinator, and nothing of it is here: somebody else holds all of it, or it was deleted. Whoever holds it
+   * is taken for dead by the broker within this time, or is none.
+   */
+  #mayBeFresh(): boolean {
+    const { owner, clock, warn, journal } = this.#parts;
+    const now = clock.now();
+    if (owner.knownEpoch() === 0) return true;
+    if (this.#emptySince === undefined) {
+      this.#emptySince = now;
+      warn(`the coordinator waits for the rest of ${journal}: it is empty, and was not`);
+      clock.timer(EMPTY_MS, () => this.#judgeSoon());
+    }
+    return now - this.#emptySince >= EMPTY_MS;
   }
 
   #reignParts(): ConstructorParameters<typeof Reign>[0] {

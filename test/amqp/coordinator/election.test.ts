@@ -158,15 +158,18 @@ describeAmqp("an election", (url) => {
     const [a] = (await council.seated(1)) as [TestSeat];
     await a.put(["k", "a"]);
     const next = await council.seat();
+    next.known = 1; // as every node that runs the partition
     await next.stands();
     const tag = [...(a.channel as unknown as { consumers: Map<string, unknown> }).consumers.keys()][0] ?? "";
     await a.channel.cancel(tag); // what a seat never does: its records stay with it, new ones go to the next
     const lost = expect(a.put(["k", "b"])).rejects.toThrow();
+    // a cancel may be answered before the queue knows of it: then that record is still given to who left, and wakes nobody
+    await (await council.seat()).stands();
     await until(
       () => Promise.resolve(next.warnings),
       (warnings) => warnings.length > 0,
     );
-    expect(next.warnings[0]).toMatch(/waits for the rest of .*journal: epoch 1 lacks/);
+    expect(next.warnings[0]).toMatch(/waits for the rest of .*journal: (epoch 1 lacks|it is empty, and was not)/);
     expect(next.epochs).toEqual([]);
     a.cut();
     expect(await next.rules()).toBe(2);
