@@ -169,7 +169,9 @@ describeAmqp("an election", (url) => {
       () => Promise.resolve(next.warnings),
       (warnings) => warnings.length > 0,
     );
-    expect(next.warnings[0]).toMatch(/waits for the rest of .*journal: (epoch 1 lacks|it is empty, and was not)/);
+    expect(next.warnings[0]).toMatch(
+      /waits for the rest of .*journal: (epoch 1 lacks|it is empty, and was not)/,
+    );
     expect(next.epochs).toEqual([]);
     a.cut();
     expect(await next.rules()).toBe(2);
