@@ -74,7 +74,7 @@ async function throughput(bench: Bench, path: string): Promise<void> {
   }
 }
 
-async function measure(
+export async function measure(
   bench: Bench,
   node: DurableNode,
   jobs: number,

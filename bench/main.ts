@@ -5,7 +5,9 @@
  * 2 when the command line is wrong. A goal that is missed is shown and changes nothing.
  */
 import { embeddedSuite } from "./embedded.ts";
+import { failoverSuite } from "./failover.ts";
 import { kernelSuite } from "./kernel.ts";
+import { keysSuite } from "./keys.ts";
 import { memorySuite } from "./memory.ts";
 import { loadSuggest } from "./package.ts";
 import { rabbitmqSuite } from "./rabbitmq.ts";
@@ -17,6 +19,8 @@ const SUITES: Readonly<Record<string, Suite>> = {
   memory: memorySuite,
   embedded: embeddedSuite,
   rabbitmq: rabbitmqSuite,
+  keys: keysSuite,
+  failover: failoverSuite,
 };
 
 const lines = {

@@ -5,7 +5,7 @@
  * is about them.
  */
 import type { Logger, Runtime } from "../src/index.ts";
-import type { JobDefinition } from "../src/jobs/definition.ts";
+import type { AnyJobDefinition } from "../src/jobs/definition.ts";
 import type { Noop } from "./durable-node.ts";
 import { loadSpillway } from "./package.ts";
 import { PARTITION, QUEUE, type QueueType, type RabbitPlace } from "./rabbit-place.ts";
@@ -16,9 +16,9 @@ import type { Bench } from "./runner.ts";
 const WIDE = 1_000;
 
 /** The bytes that a job of ours has on the broker. */
-export async function bodyOf(definition: JobDefinition<string, void, void, void>): Promise<Buffer> {
+export async function bodyOf(definition: AnyJobDefinition, args?: unknown): Promise<Buffer> {
   const { createJob, encodeJob } = await loadSpillway();
-  return Buffer.from(encodeJob(createJob(definition), PARTITION));
+  return Buffer.from(encodeJob(createJob(definition, args), PARTITION));
 }
 
 export interface RabbitNodeOptions {
@@ -57,8 +57,8 @@ export class RabbitNode {
     return new RabbitNode(runtime, options);
   }
 
-  async enqueue(): Promise<void> {
-    await this.#runtime.enqueue(this.#options.job.definition, undefined, { partition: PARTITION });
+  async enqueue(args?: unknown): Promise<void> {
+    await this.#runtime.enqueue(this.#options.job.definition, args, { partition: PARTITION });
   }
 
   async enqueueMany(count: number): Promise<void> {
@@ -67,11 +67,16 @@ export class RabbitNode {
   }
 
   /** Enqueues one and waits for its end. */
-  async run(): Promise<void> {
-    const handle = await this.#runtime.enqueue(this.#options.job.definition, undefined, {
+  async run(args?: unknown): Promise<void> {
+    const handle = await this.#runtime.enqueue(this.#options.job.definition, args, {
       partition: PARTITION,
     });
     await handle.result();
+  }
+
+  /** Asks the partition's coordinator, which stores nothing for it. */
+  async isQueued(queueKey: string): Promise<boolean> {
+    return this.#runtime.keys.isQueued(PARTITION, queueKey);
   }
 
   /** Subscribes, or changes how many are in hand at the most. */

@@ -25,12 +25,20 @@ export function howTo(): string {
   return `no RabbitMQ answers at ${host}: start one (Debian: apt install rabbitmq-server), or set AMQP_URL=amqp://user:password@host`;
 }
 
+interface Made {
+  readonly queues?: readonly string[];
+  readonly exchanges?: readonly string[];
+  readonly journals?: readonly string[];
+}
+
 export class RabbitPlace {
   readonly url: string;
   readonly prefix: string;
   readonly #connection: ChannelModel;
   readonly #queues: string[] = [];
   readonly #exchanges: string[] = [];
+  /** Never empty while there is one: what is in them is not a job that was left. */
+  readonly #journals: string[] = [];
 
   private constructor(url: string, connection: ChannelModel) {
     this.url = url;
@@ -38,7 +46,11 @@ export class RabbitPlace {
     this.prefix = `bench-${randomBytes(6).toString("hex")}`;
     const own = (name: string) => `${this.prefix}.$${name}`;
     const exchanges = ["enqueue", "work", "unroutable", "delayed", "system", "topology.1"];
-    this.made({ exchanges: exchanges.map(own), queues: [own("unroutable"), this.queue, this.buried] });
+    this.made({
+      exchanges: exchanges.map(own),
+      queues: [own("unroutable"), this.queue, this.buried, this.calls],
+      journals: [this.journal],
+    });
   }
 
   /** `undefined` when nobody answers there. */
@@ -62,9 +74,20 @@ export class RabbitPlace {
     return `${this.queue}.$buried`;
   }
 
-  made({ queues = [], exchanges = [] }: { queues?: readonly string[]; exchanges?: readonly string[] }): void {
+  /** Where calls of the partition's coordinator wait; there is one from the first key on. */
+  get calls(): string {
+    return `${this.prefix}.${PARTITION}.$coordinator`;
+  }
+
+  /** What the coordinator keeps; who consumes it is the coordinator. */
+  get journal(): string {
+    return `${this.calls}.journal`;
+  }
+
+  made({ queues = [], exchanges = [], journals = [] }: Made): void {
     this.#queues.push(...queues);
     this.#exchanges.push(...exchanges);
+    this.#journals.push(...journals);
   }
 
   /** Messages of a queue that are in nobody's hands. */
@@ -86,6 +109,7 @@ export class RabbitPlace {
     const channel = await this.#connection.createChannel();
     let left = 0;
     for (const queue of this.#queues) left += (await channel.deleteQueue(queue)).messageCount;
+    for (const journal of this.#journals) await channel.deleteQueue(journal);
     for (const exchange of this.#exchanges) await channel.deleteExchange(exchange);
     await this.#connection.close();
     return left;

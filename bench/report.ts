@@ -22,7 +22,7 @@ export interface Row {
   readonly goal: number | null;
   readonly holds: boolean | null;
   /** What `goal` bounds. */
-  readonly rule: "ratio >= goal" | "value <= goal" | null;
+  readonly rule: "ratio >= goal" | "ratio <= goal" | "value >= goal" | "value <= goal" | null;
   /** Jobs, calls or spawns of this row that were shown to have run exactly once; 0 where nothing runs. */
   readonly checked: number;
   readonly note?: string;
@@ -70,7 +70,7 @@ function cells(row: Row): string[] {
     baseline === null ? "" : `${baseline.name} ${figure(baseline.value)}`,
     ratio === null ? "" : ratio.toFixed(2),
     row.low === row.high ? "" : `${figure(row.low)}–${figure(row.high)}`,
-    goal === null ? "" : `${rule === "value <= goal" ? "≤" : "≥"} ${figure(goal)}`,
+    goal === null ? "" : `${rule?.includes("<=") ? "≤" : "≥"} ${figure(goal)}`,
     holds === null ? "" : holds ? "✓" : "✗",
   ];
 }

@@ -30,6 +30,8 @@ export interface Duel {
   readonly baseline: Side | undefined;
   /** The least ratio wanted. */
   readonly goal?: number;
+  /** The least value wanted; then the ratio is shown, not judged. */
+  readonly leastValue?: number;
   /** The most of the main thread's microseconds a job wanted; a row of its own when the samples have them. */
   readonly mainGoalUs?: number;
   readonly note?: string;
@@ -84,6 +86,28 @@ export class Bench {
     });
   }
 
+  /** Rows of a value against a baseline's, round by round, with the most that the ratio may be. */
+  within(row: Pick<Row, "case" | "metric" | "unit" | "checked"> & Within): void {
+    const { ours, baseline, goal, note } = row;
+    const ratios = ours.map((value, round) => value / (baseline.values[round] ?? Number.NaN));
+    const ratio = median(ratios);
+    this.add({
+      case: row.case,
+      metric: row.metric,
+      unit: row.unit,
+      value: median(ours),
+      low: Math.min(...ratios),
+      high: Math.max(...ratios),
+      baseline: { name: baseline.name, value: median(baseline.values) },
+      ratio,
+      goal: goal ?? null,
+      holds: goal === undefined ? null : ratio <= goal,
+      rule: goal === undefined ? null : "ratio <= goal",
+      checked: row.checked,
+      ...(note === undefined ? {} : { note }),
+    });
+  }
+
   /** Both sides once to warm up, then in turn. */
   async duel(duel: Duel): Promise<void> {
     this.say(`${duel.case}, ${duel.metric}`);
@@ -117,7 +141,7 @@ export class Bench {
     const ratios = theirs.map((sample, round) => (values[round] ?? Number.NaN) / sample.value);
     const ratio = ratios.length === 0 ? null : median(ratios);
     const range = ratio === null ? values : ratios;
-    const goal = duel.goal ?? null;
+    const { goal, holds, rule } = judged(duel, median(values), ratio);
     this.add({
       case: duel.case,
       metric: duel.metric,
@@ -131,8 +155,8 @@ export class Bench {
           : { name: duel.baseline.name, value: median(theirs.map((s) => s.value)) },
       ratio,
       goal,
-      holds: goal === null || ratio === null ? null : ratio >= goal,
-      rule: goal === null ? null : "ratio >= goal",
+      holds,
+      rule,
       checked: sum(ours),
       ...(duel.note === undefined ? {} : { note: duel.note }),
     });
@@ -144,6 +168,25 @@ interface Limit {
   readonly goal?: number;
   readonly note?: string;
   readonly baseline?: { readonly name: string; readonly value: number };
+}
+
+interface Within {
+  /** By round, as the baseline's. */
+  readonly ours: readonly number[];
+  readonly baseline: { readonly name: string; readonly values: readonly number[] };
+  readonly goal?: number;
+  readonly note?: string;
+}
+
+function judged(
+  { goal, leastValue }: Duel,
+  value: number,
+  ratio: number | null,
+): Pick<Row, "goal" | "holds" | "rule"> {
+  if (leastValue !== undefined)
+    return { goal: leastValue, holds: value >= leastValue, rule: "value >= goal" };
+  if (goal === undefined) return { goal: null, holds: null, rule: null };
+  return { goal, holds: ratio === null ? null : ratio >= goal, rule: "ratio >= goal" };
 }
 
 const sum = (samples: readonly Sample[]) => samples.reduce((all, sample) => all + sample.checked, 0);

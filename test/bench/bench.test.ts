@@ -18,7 +18,7 @@ import { suggest } from "../../src/jobs/suggest.ts";
 import { describeAmqp } from "../amqp/support/broker.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const SUITES = ["kernel", "memory", "embedded", "rabbitmq"];
+const SUITES = ["kernel", "memory", "embedded", "rabbitmq", "keys", "failover"];
 
 interface Ended {
   readonly code: number | null;
@@ -110,14 +110,48 @@ describeAmqp("with a RabbitMQ", (url) => {
     }
     expect(stderr).toContain("no broker is killed");
   });
+
+  const judgedOf = async (suite: string) => {
+    const json = join(temporaryFolder(), "rows.json");
+    const { code, stderr } = await benchAt(url, suite, "--quick", "--rounds", "1", "--json", json);
+    expect(code, stderr).toBe(0);
+    const rows = JSON.parse(readFileSync(json, "utf8")) as Row[];
+    const judged = rows.filter((row) => row.goal !== null);
+    for (const { case: name, checked } of judged) expect(checked, name).toBeGreaterThan(0);
+    return judged.map((row) => `${row.case}: ${row.metric}: ${row.rule}`);
+  };
+
+  test("keys are compared with none, and with bare calls; nothing is left on the broker", async () => {
+    expect(await judgedOf("keys")).toEqual([
+      "embedded, all keys different: no-op jobs, queueKey + executionKey: value >= goal",
+      "embedded, 50 execution keys shared: no-op jobs, queueKey + executionKey: value >= goal",
+      "RabbitMQ, one by one: enqueue with a queueKey, p50: ratio <= goal",
+      "RabbitMQ, one by one: enqueue with a queueKey, p99: ratio <= goal",
+      "RabbitMQ, one by one, 3 ms between: enqueue with a queueKey, p50: ratio <= goal",
+      "RabbitMQ, one by one, 3 ms between: enqueue with a queueKey, p99: ratio <= goal",
+      "RabbitMQ, one by one, 3 ms between: what the executionKey adds, p50: ratio <= goal",
+    ]);
+  });
+
+  test("a coordinator that is killed or frozen is followed, and its keys are kept", async () => {
+    expect(await judgedOf("failover")).toEqual([
+      "SIGKILL, 0 queue keys: until a call is served: value <= goal",
+      "SIGSTOP, 0 queue keys: until a call is served: value <= goal",
+      "SIGKILL, 20 queue keys: until a call is served: value <= goal",
+      "SIGSTOP, 20 queue keys: until a call is served: value <= goal",
+    ]);
+  });
 });
 
-test("without a RabbitMQ its suite says how to have one, and fails when it was asked for", async () => {
-  const { code, stdout, stderr } = await benchAt("amqp://me:secret@127.0.0.1:1", "rabbitmq");
-  expect(code).toBe(1);
-  expect(stderr).toContain("no RabbitMQ answers at 127.0.0.1:1: start one");
-  expect(stdout + stderr).not.toContain("secret");
-});
+test.each(["rabbitmq", "keys", "failover"])(
+  "without a RabbitMQ the suite %s says how to have one, and fails when it was asked for",
+  async (suite) => {
+    const { code, stdout, stderr } = await benchAt("amqp://me:secret@127.0.0.1:1", suite, "--quick");
+    expect(code).toBe(1);
+    expect(stderr).toContain("no RabbitMQ answers at 127.0.0.1:1: start one");
+    expect(stdout + stderr).not.toContain("secret");
+  },
+);
 
 test("an unknown suite ends with 2 and the suite that was meant", async () => {
   const { code, stdout, stderr } = await bench("memroy");
@@ -196,6 +230,39 @@ test("a row's ratio is the median of the rounds' own ratios, taken in turn after
       checked: 21,
     },
   ]);
+});
+
+test("a value is judged where its least is given, a ratio where its most is", async () => {
+  const one = new Bench("s", settingsOf(["--rounds", "1"]), () => {});
+  const row = { case: "c", metric: "m", unit: "x" };
+  const ours = async () => ({ value: 5, checked: 1 });
+  await one.duel({
+    ...row,
+    ours,
+    baseline: { name: "theirs", run: async () => ({ value: 10, checked: 1 }) },
+    leastValue: 4,
+  });
+  one.within({
+    ...row,
+    ours: [4, 6, 9],
+    baseline: { name: "theirs", values: [2, 2, 10] },
+    goal: 1.5,
+    checked: 3,
+  });
+  expect(one.rows).toMatchObject([
+    { value: 5, ratio: 0.5, goal: 4, holds: true, rule: "value >= goal" },
+    {
+      value: 6,
+      ratio: 2,
+      low: 0.9,
+      high: 3,
+      goal: 1.5,
+      holds: false,
+      rule: "ratio <= goal",
+      baseline: { value: 2 },
+    },
+  ]);
+  expect(table(one.rows)).toMatch(/≥ 4 .*✓[\s\S]*≤ 1.5 .*✗/);
 });
 
 test("without a baseline a row has a value, no ratio, and judges nothing", async () => {
