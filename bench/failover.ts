@@ -30,7 +30,6 @@ export async function failoverSuite(bench: Bench): Promise<void> {
   }
   const seats = new Seats(place);
   try {
-    for (let n = 0; n < SEATS; n++) await seats.add();
     await followed(bench, seats, 0);
     const keys = bench.settings.count(MANY_KEYS);
     bench.say(`${keys.toLocaleString("en-US")} jobs are enqueued, each with a queue key`);
@@ -93,11 +92,16 @@ class Seats {
     this.#place = place;
   }
 
+  /** As many as there are to be: who was killed is replaced. */
+  async #fill(): Promise<void> {
+    while (this.#peers.length < SEATS) await this.#add();
+  }
+
   /**
    * Resolves when the coordinator has answered it; its seat is in line some milliseconds later, which nobody is told.
    * Whoever is next has been in line for as long as the last one's process took to start.
    */
-  async add(): Promise<void> {
+  async #add(): Promise<void> {
     const { url, prefix } = this.#place;
     const name = `seat-${++this.#names}`;
     const options = { url, prefix, name, partition: PARTITION, queue: QUEUE, heartbeat: HEARTBEAT_S };
@@ -113,9 +117,10 @@ class Seats {
   /**
    * The elected one gets the signal, and at once the last in line, which is not the next to be elected, enqueues a job
    * with a queue key: served is when that is known to be stored, so when the coordinator's journal has its key, and the
-   * job was published and confirmed. One that was frozen is killed afterwards; another process takes its place.
+   * job was published and confirmed. One that was frozen is killed afterwards.
    */
   async end(signal: Signal): Promise<Taken> {
+    await this.#fill();
     const first = this.#elected?.peer;
     const last = this.#peers.findLast((peer) => peer !== first);
     if (first === undefined || last === undefined) throw new Error("nobody was elected");
@@ -129,7 +134,6 @@ class Seats {
     const elected = this.#elected?.at ?? Number.NaN;
     await first.kill();
     this.#peers.splice(this.#peers.indexOf(first), 1);
-    await this.add();
     return { electedMs: elected - began, servedMs: served - began };
   }
 
