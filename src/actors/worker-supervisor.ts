@@ -58,6 +58,7 @@ const GO: WorkerMessage = { t: "go" };
 const LEAVE: WorkerMessage = { t: "shutdown" };
 const REDELIVERED: WorkerMessage = { t: "redelivered" };
 const WITHDRAW: WorkerMessage = { t: "withdraw" };
+const END: WorkerMessage = { t: "abort", reason: "shutdown" };
 
 export function stepWorkerSupervisor(
   s: WorkerSupervisorState,
@@ -216,30 +217,24 @@ function giveBack(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): v
 /** What waits for a slot goes back at once; a worker gives its job back if the body has not started. */
 function withdraw(s: WorkerSupervisorState, lane: number | "all", out: SupervisorOut): void {
   for (const entry of s.entries.values()) {
-    if (lane !== "all" && entry.lane !== lane) continue;
-    if (entry.worker !== undefined) {
-      entry.withdrawn = true;
-      out.cast(entry.worker, WITHDRAW);
-    } else if (entry.task?.hasEnded === false) entry.withdrawn = true;
-    else {
-      takeOut(s, entry, out);
-      giveBack(s, entry, out);
-    }
+    if (lane === "all" || entry.lane === lane) askBack(s, entry, WITHDRAW, out);
   }
 }
 
 function keysEnd(s: WorkerSupervisorState, out: SupervisorOut): void {
   for (const entry of s.entries.values()) {
-    if (entry.delivery.envelope.executionKey === undefined) continue;
-    if (entry.worker !== undefined) {
-      entry.withdrawn = true;
-      out.cast(entry.worker, { t: "abort", reason: "shutdown" });
-    } else if (entry.task?.hasEnded === false) entry.withdrawn = true;
-    else {
-      takeOut(s, entry, out);
-      giveBack(s, entry, out);
-    }
+    if (entry.delivery.envelope.executionKey !== undefined) askBack(s, entry, END, out);
   }
+}
+
+/** `message`: what its worker is told, if it has one. A body without a worker is on its way down. */
+function askBack(s: WorkerSupervisorState, entry: Entry, message: WorkerMessage, out: SupervisorOut): void {
+  if (entry.worker === undefined && entry.task?.hasEnded !== false) {
+    takeOut(s, entry, out);
+    return giveBack(s, entry, out);
+  }
+  entry.withdrawn = true;
+  if (entry.worker !== undefined) out.cast(entry.worker, message);
 }
 
 function takeOut(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): void {

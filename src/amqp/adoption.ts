@@ -209,9 +209,9 @@ export class Adoption<T> {
    * come, or they would pass two by two through a small window for as long as that takes.
    */
   #holdSlow(now: number, out: AdoptionOut<T>): void {
-    this.#slow = false;
-    for (const doubt of this.#all()) if (now - doubt.since >= HELD_AFTER_MS) this.#slow = true;
-    if (this.#slow) for (const doubt of this.#all()) this.#hold(doubt, out);
+    const doubts = this.#all();
+    this.#slow = doubts.some(({ since }) => now - since >= HELD_AFTER_MS);
+    if (this.#slow) for (const doubt of doubts) this.#hold(doubt, out);
   }
 
   /** A channel is gone: the broker has all of it again. `mine`: which items it had brought. */

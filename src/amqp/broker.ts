@@ -2,7 +2,7 @@
  * The broker on RabbitMQ: the same contract as in one process, when one machine is no longer enough.
  *
  * Owns two connections (one publishes, one consumes: an alarm blocks the one that publishes, and must not hold up
- * acknowledgements), and all that hangs on them. A lost connection is an inconvenience: bodies go on, what they end with
+ * acknowledgements), a third for seats of coordinators once it has some, and all that hangs on them. A lost connection is an inconvenience: bodies go on, what they end with
  * is kept until it can be told, and their jobs are taken up again when they come back. Keys, marks and pauses of a
  * partition are its coordinator's (`coordinator/`), which sits on one of the nodes.
  */
@@ -166,14 +166,12 @@ export class RabbitBroker implements Broker {
     return Promise.resolve(here ? "unsettled" : "unknown");
   }
 
-  async holderOf(partition: string, queueKey: string): Promise<string | undefined> {
-    const answer = await this.#parts.coordinators.of(partition).ask({ t: "is-queued", key: queueKey });
-    return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
+  holderOf(partition: string, queueKey: string): Promise<string | undefined> {
+    return this.#parts.keys.queued(partition, queueKey);
   }
 
-  async releaseKey(partition: string, key: string): Promise<string | undefined> {
-    const answer = await this.#parts.coordinators.of(partition).ask({ t: "release-queued", key });
-    return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
+  releaseKey(partition: string, queueKey: string): Promise<string | undefined> {
+    return this.#parts.keys.releaseQueued(partition, queueKey);
   }
 
   async setPaused({ partition, queue }: QueueRef, paused: boolean): Promise<void> {

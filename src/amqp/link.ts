@@ -10,6 +10,7 @@ import { type Channel, type ChannelModel, type ConfirmChannel, connect, type Opt
 import type { Clock } from "../kernel/types.ts";
 import type { Addresses } from "./address.ts";
 import { LONGEST_BACKOFF_MS, placeOf, type RabbitSettings } from "./options.ts";
+import { within } from "./patience.ts";
 import { connectionError } from "./refusal.ts";
 
 export interface LinkListener {
@@ -212,12 +213,7 @@ export class Link {
 
   async #discard(model: ChannelModel): Promise<void> {
     model.on("error", () => {});
-    let stop = () => {};
-    const late = new Promise<void>((resolve) => {
-      stop = this.#parts.clock.timer(CLOSE_MS, resolve);
-    });
-    await Promise.race([model.close().catch(() => {}), late]);
-    stop();
+    await within(this.#parts.clock, CLOSE_MS, model.close());
     socketOf(model)?.destroy();
   }
 }

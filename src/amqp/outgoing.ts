@@ -15,7 +15,7 @@ import type { Clock } from "../kernel/types.ts";
 import { delayKey, secondsOf, topRung } from "./delay.ts";
 import type { EnqueueGroup } from "./enqueue-group.ts";
 import { headersOf, messageIdOf } from "./epitaph.ts";
-import { Letter, type Route, type Sent } from "./letter.ts";
+import { COPY, Letter, type Route, type Sent } from "./letter.ts";
 import type { Names } from "./names.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Topology } from "./topology.ts";
@@ -67,11 +67,7 @@ export class Outgoing {
     if (body.length > MESSAGE_BYTES_MAX)
       return { kind: "unsent", error: new PayloadTooLarge(job, body.length, MESSAGE_BYTES_MAX) };
     const route = this.#routeOf(envelope);
-    const sent = await new Promise<Sent>((resolve) => {
-      const letter = new Letter(route, body, id, job, undefined, false, resolve);
-      if (mayBeCopy) letter.mayBeCopy();
-      this.#parts.publisher.send(letter);
-    });
+    const sent = await this.#letter(route, body, id, job, mayBeCopy ? { [COPY]: true } : undefined, false);
     if (sent.kind === "confirmed") await this.#aged([route.key]);
     return sent;
   }

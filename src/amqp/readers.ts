@@ -51,6 +51,10 @@ export class Readers implements ReaderHome {
   get isCutOff() {
     return this.#parts.connections.isCutOff;
   }
+  get classic() {
+    return this.#parts.settings.queueType === "classic";
+  }
+
   isStopped({ partition, queue }: QueueRef): boolean {
     return this.#parts.coordinators.known(partition)?.isPaused(queue) === true;
   }
@@ -58,10 +62,6 @@ export class Readers implements ReaderHome {
   /** Paused or resumed in the whole cluster. */
   stoppedChanged(queue: QueueRef): void {
     this.#current.get(this.nameOf(queue))?.lane.changed();
-  }
-
-  get classic() {
-    return this.#parts.settings.queueType === "classic";
   }
 
   nameOf(queue: QueueRef): string {

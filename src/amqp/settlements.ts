@@ -10,6 +10,7 @@ import type { BuriedRecord } from "../jobs/failure.ts";
 import { hasKeys, type Leaving } from "./coordinator/job-keys.ts";
 import { Handed } from "./handed.ts";
 import type { Parts } from "./parts.ts";
+import { within } from "./patience.ts";
 import type { Readers } from "./readers.ts";
 
 export class Settlements {
@@ -87,13 +88,8 @@ export class Settlements {
   }
 
   /** Resolves when nothing is between two steps, or the time is over. */
-  async drained(withinMs: number): Promise<void> {
-    let stop = () => {};
-    const late = new Promise<void>((resolve) => {
-      stop = this.#parts.clock.timer(withinMs, resolve);
-    });
-    await Promise.race([late, this.#allOver()]);
-    stop();
+  drained(withinMs: number): Promise<void> {
+    return within(this.#parts.clock, withinMs, this.#allOver());
   }
 
   async #allOver(): Promise<void> {
@@ -118,17 +114,23 @@ export class Settlements {
   }
 
   /** What takes its place is confirmed before its keys are freed, and those before it is acknowledged. */
-  async #replaced(handed: Handed, stored: Promise<void>, leaving: Leaving, attempt?: number): Promise<void> {
+  async #replaced(
+    handed: Handed,
+    stored: Promise<void>,
+    leaving: Leaving | "without keys",
+    attempt?: number,
+  ): Promise<void> {
+    const isKeyed = leaving !== "without keys" && hasKeys(handed.envelope);
     try {
       await stored;
     } catch (error) {
       // unacknowledged, it comes again with the next channel
-      if (hasKeys(handed.envelope)) this.#watch(this.#parts.keys.end(handed.envelope, "comes again"));
+      if (isKeyed) this.#watch(this.#parts.keys.end(handed.envelope, "comes again"));
       this.#parts.custody.gaveBack(handed);
       handed.subscription.lane.settled(handed);
       throw error;
     }
-    if (hasKeys(handed.envelope)) await this.#freed(handed, leaving, attempt);
+    if (isKeyed) await this.#freed(handed, leaving, attempt);
     else this.#ended(handed);
   }
 
@@ -148,22 +150,10 @@ export class Settlements {
       },
     };
     const stored = outgoing.bury(envelope, record);
-    this.#watch(this.#replacedByNobody(handed, stored)).then(
+    this.#watch(this.#replaced(handed, stored, "without keys")).then(
       () => events()?.buried(envelope.partition, envelope.queue, envelope.id, record),
       (error: Error) => logger.warn(`job ${envelope.id} could not be buried: ${error.message}`),
     );
-  }
-
-  /** As `#replaced`, of a job that has none of its keys. */
-  async #replacedByNobody(handed: Handed, stored: Promise<void>): Promise<void> {
-    try {
-      await stored;
-    } catch (error) {
-      this.#parts.custody.gaveBack(handed);
-      handed.subscription.lane.settled(handed);
-      throw error;
-    }
-    this.#ended(handed);
   }
 
   #watch<T>(what: Promise<T>): Promise<T> {

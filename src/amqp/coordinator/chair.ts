@@ -67,10 +67,6 @@ export class Chair implements SeatOwner {
     this.#state = new CoordinatorState(parts.regrantMs);
   }
 
-  get rules(): boolean {
-    return this.#rules;
-  }
-
   knownEpoch(): number {
     return this.#parts.knownEpoch();
   }

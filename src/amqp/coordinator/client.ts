@@ -111,6 +111,11 @@ export class CoordinatorClient {
     return this.#ask(request, always);
   }
 
+  /** Asked until it is answered; nobody waits for that. What a node that closes has not told, others find out. */
+  tell(request: Question): void {
+    this.#ask(request, true).catch(() => {});
+  }
+
   #ask(request: Question, always: boolean): Promise<Answer> {
     if (this.#closed) return Promise.reject(new CoordinatorUnavailable(this.#parts.partition));
     return new Promise((resolve, reject) => {
@@ -172,7 +177,7 @@ export class CoordinatorClient {
   /** A `begin` that is not answered is asked no more: behind its own end it would be granted to nobody. */
   #giveUp({ executionKey, id, token }: Held): void {
     this.#forgetBegin(id);
-    void this.ask({ t: "withdraw", executionKey, id, token }, true).catch(() => {});
+    this.tell({ t: "withdraw", executionKey, id, token });
   }
 
   #forgetBegin(id: string): void {
@@ -232,7 +237,7 @@ export class CoordinatorClient {
   #sync(): void {
     for (const [serial, { request }] of this.#asked)
       if (request.t === "announcement" || request.t === "replica") this.#asked.delete(serial);
-    void this.#ask({ t: "announcement" }, true).catch(() => {});
+    this.tell({ t: "announcement" });
     void this.ask({ t: "replica" }, true).then(
       (answer) => "replica" in answer && this.#replicated(answer.replica),
       () => {},
@@ -264,16 +269,14 @@ export class CoordinatorClient {
   }
 
   #noticed(notice: Notice): void {
-    const { self, out } = this.#parts;
+    const { out } = this.#parts;
     if (notice.t === "granted") {
-      const mine = notice.to.node === self.node && notice.to.boot === self.boot;
-      if (mine) this.#grantedLater(notice);
+      if (this.#isMe(notice.to)) this.#grantedLater(notice);
     } else if (notice.t === "marked") {
       for (const id of notice.ids) this.#marks.add(id);
       out.marked(notice.ids);
     } else if (notice.t === "announce") {
-      if (notice.to === undefined || (notice.to.node === self.node && notice.to.boot === self.boot))
-        this.#sync();
+      if (notice.to === undefined || this.#isMe(notice.to)) this.#sync();
     } else if (notice.t === "paused") {
       if (notice.paused) this.#paused.add(notice.queue);
       else this.#paused.delete(notice.queue);
@@ -281,6 +284,11 @@ export class CoordinatorClient {
     } else if (notice.t === "released")
       out.released(notice.kind === "queueKey" ? "queue" : "execution", notice.key);
     else for (const id of notice.ids) this.#marks.delete(id);
+  }
+
+  #isMe({ node, boot }: NodeId): boolean {
+    const { self } = this.#parts;
+    return node === self.node && boot === self.boot;
   }
 
   /** Of what was withdrawn meanwhile nobody here wants the key any more. */

@@ -9,6 +9,7 @@
 import type { Clock } from "../../kernel/types.ts";
 import type { Link } from "../link.ts";
 import type { Names } from "../names.ts";
+import { within } from "../patience.ts";
 import { Chair, packCalls } from "./chair.ts";
 import { type ClientOut, CoordinatorClient, type Said } from "./client.ts";
 import type { NodeId } from "./requests.ts";
@@ -129,21 +130,11 @@ export class Coordinators {
     for (const { client } of this.#posts.values()) client.close();
     await Promise.all(
       [...this.#posts.values()].map(async ({ chair, seat }) => {
-        await this.#within(chair.leave());
+        await within(this.#parts.clock, LEAVE_MS, chair.leave()); // a broker that does not answer
         await seat.stop();
       }),
     );
     await this.#parts.link.close();
-  }
-
-  /** A broker that does not answer is not waited for. */
-  async #within(what: Promise<void>): Promise<void> {
-    let stop = () => {};
-    const late = new Promise<void>((resolve) => {
-      stop = this.#parts.clock.timer(LEAVE_MS, resolve);
-    });
-    await Promise.race([what, late]);
-    stop();
   }
 
   #post(partition: string): Post {

@@ -8,6 +8,7 @@ import type { ClusterKeys, KeyHolder, KeyListener } from "../../broker/contract.
 import type { Envelope } from "../../jobs/envelope.ts";
 import { DuplicateJob } from "../../jobs/errors.ts";
 import type { Coordinators } from "./coordinators.ts";
+import type { Request } from "./requests.ts";
 
 /** What becomes of a delivery whose keys have been asked for. */
 export type Begun =
@@ -34,34 +35,26 @@ export class JobKeys implements ClusterKeys {
    * Before a job is published. `again`: it was reserved before, and may stand on the broker. An error says why it is
    * refused: `DuplicateJob`, or `CoordinatorUnavailable`.
    */
-  async reserve({ partition, id, queueKey: key, hop }: Envelope): Promise<Error | "new" | "again"> {
+  async reserve(envelope: Envelope): Promise<Error | "new" | "again"> {
+    const { partition, id, queueKey: key, hop } = envelope;
     if (key === undefined) return "new";
     try {
       const answer = await this.#coordinators.of(partition).ask({ t: "reserve", key, id, hop });
-      if ("duplicate" in answer) {
-        this.#notPublished(partition, key, id);
-        return new DuplicateJob(id, answer.holder, answer.duplicate);
-      }
-      return "again" in answer && answer.again === true ? "again" : "new";
+      if (!("duplicate" in answer)) return "again" in answer && answer.again === true ? "again" : "new";
+      this.published(envelope, false);
+      return new DuplicateJob(id, answer.holder, answer.duplicate);
     } catch (error) {
-      this.#notPublished(partition, key, id);
+      this.published(envelope, false);
       return error as Error;
     }
   }
 
-  /** The question may have been asked twice: what the second one reserves is nobody's. */
-  #notPublished(partition: string, key: string, id: string): void {
-    this.#coordinators
-      .of(partition)
-      .ask({ t: "published", key, id, ok: false }, true)
-      .catch(() => {});
-  }
-
-  /** What became of the publish, where that is known. */
+  /**
+   * What became of the publish, where that is known. Also told of a job that was refused: the question may have been asked
+   * twice, and what the second one reserves is nobody's.
+   */
   published({ partition, id, queueKey: key }: Envelope, ok: boolean): void {
-    if (key === undefined) return;
-    const told = this.#coordinators.of(partition).ask({ t: "published", key, id, ok }, true);
-    told.catch(() => {}); // closed: who takes the job says it
+    if (key !== undefined) this.#coordinators.of(partition).tell({ t: "published", key, id, ok });
   }
 
   /** Before a delivery is handed out. Rejects when the node is closed. */
@@ -104,11 +97,7 @@ export class JobKeys implements ClusterKeys {
 
   /** Buried jobs that were dropped: their ids are free. */
   dropped(partition: string, ids: readonly string[]): void {
-    if (ids.length > 0)
-      this.#coordinators
-        .of(partition)
-        .ask({ t: "dropped", ids }, true)
-        .catch(() => {});
+    if (ids.length > 0) this.#coordinators.of(partition).tell({ t: "dropped", ids });
   }
 
   acquire(partition: string, executionKey: string, id: string, listener: KeyListener): void {
@@ -121,8 +110,22 @@ export class JobKeys implements ClusterKeys {
     return "holders" in answer ? answer.holders.executing : [];
   }
 
-  async release(partition: string, key: string): Promise<string | undefined> {
-    const answer = await this.#coordinators.of(partition).ask({ t: "release-executing", key });
+  release(partition: string, key: string): Promise<string | undefined> {
+    return this.#holder(partition, { t: "release-executing", key });
+  }
+
+  /** The id that has a queue key. */
+  queued(partition: string, key: string): Promise<string | undefined> {
+    return this.#holder(partition, { t: "is-queued", key });
+  }
+
+  /** Frees a queue key by hand: the id that had it. */
+  releaseQueued(partition: string, key: string): Promise<string | undefined> {
+    return this.#holder(partition, { t: "release-queued", key });
+  }
+
+  async #holder(partition: string, question: Request): Promise<string | undefined> {
+    const answer = await this.#coordinators.of(partition).ask(question);
     return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
   }
 

@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import type { ConfirmChannel, ConsumeMessage, Options } from "amqplib";
 import type { Clock } from "../../kernel/types.ts";
 import type { Link } from "../link.ts";
+import { within } from "../patience.ts";
 import { channelError } from "../refusal.ts";
 import { Acks } from "./acks.ts";
 import { judge } from "./journal.ts";
@@ -306,17 +307,8 @@ function nobody(): never {
 }
 
 /** amqplib never calls back about a close whose connection goes meanwhile, and a half-open one answers nothing. */
-async function closedOf(channel: ConfirmChannel, clock: Clock): Promise<void> {
-  let stop = () => {};
-  const gone = new Promise<void>((resolve) => {
-    channel.once("close", resolve);
-    stop = clock.timer(CLOSE_MS, resolve);
-  });
-  try {
-    await Promise.race([channel.close(), gone]);
-  } catch {
-    // it was closed already
-  } finally {
-    stop();
-  }
+function closedOf(channel: ConfirmChannel, clock: Clock): Promise<void> {
+  const gone = new Promise((resolve) => channel.once("close", resolve));
+  const closed = async () => channel.close(); // it throws when it was closed already
+  return within(clock, CLOSE_MS, Promise.race([closed(), gone]));
 }
