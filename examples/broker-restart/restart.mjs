@@ -10,15 +10,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { versionOf } from "./brokers.mjs";
+import { clearOnSignals, ended } from "./ending.mjs";
 import { runsOf } from "./journal.mjs";
 import { HELP, readOptions, Usage } from "./options.mjs";
 import { countTable, isGood, jobTable, outageText, resultOf } from "./report.mjs";
 import { Screen } from "./screen.mjs";
 import { Stage } from "./stage.mjs";
-
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 };
-/** What fails while everything is taken away is nobody's concern. */
-let interrupted = false;
 
 async function main() {
   const options = readOptions(process.argv.slice(2));
@@ -69,24 +66,4 @@ function report(stage, screen, runs) {
   process.exitCode = isGood(result) ? 0 : 1;
 }
 
-function clearOnSignals(stage, screen, folder) {
-  for (const [signal, code] of Object.entries(SIGNALS))
-    process.on(signal, async () => {
-      if (interrupted) return;
-      interrupted = true;
-      screen.end();
-      screen.print(`  ${signal}: what was started is taken away.`);
-      await stage.clear().catch(() => {});
-      rmSync(folder, { recursive: true, force: true });
-      process.exit(code);
-    });
-}
-
-try {
-  await main();
-} catch (error) {
-  if (interrupted) await new Promise(() => {});
-  const message = error instanceof Usage || error.code !== undefined ? error.message : error.stack;
-  process.stderr.write(`broker-restart: ${message}\n`);
-  process.exitCode = error instanceof Usage ? 2 : 1;
-}
+await ended("broker-restart", main, Usage);

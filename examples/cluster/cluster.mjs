@@ -9,15 +9,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { clearOnSignals, ended } from "../broker-restart/ending.mjs";
 import { Screen } from "../broker-restart/screen.mjs";
 import { resultOf } from "./ledger.mjs";
 import { HELP, readOptions, Usage } from "./options.mjs";
 import { countTable, isGood, killText, overlapText } from "./report.mjs";
 import { Stage } from "./stage.mjs";
-
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 };
-/** What fails while everything is taken away is nobody's concern. */
-let interrupted = false;
 
 async function main() {
   const options = readOptions(process.argv.slice(2));
@@ -58,24 +55,4 @@ function report(stage, screen) {
   process.exitCode = isGood(result) ? 0 : 1;
 }
 
-function clearOnSignals(stage, screen, folder) {
-  for (const [signal, code] of Object.entries(SIGNALS))
-    process.on(signal, async () => {
-      if (interrupted) return;
-      interrupted = true;
-      screen.end();
-      screen.print(`  ${signal}: what was started is taken away.`);
-      await stage.clear().catch(() => {});
-      rmSync(folder, { recursive: true, force: true });
-      process.exit(code);
-    });
-}
-
-try {
-  await main();
-} catch (error) {
-  if (interrupted) await new Promise(() => {});
-  const message = error instanceof Usage || error.code !== undefined ? error.message : error.stack;
-  process.stderr.write(`cluster: ${message}\n`);
-  process.exitCode = error instanceof Usage ? 2 : 1;
-}
+await ended("cluster", main, Usage);
