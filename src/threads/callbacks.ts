@@ -15,6 +15,11 @@ export function endTask(task: Task, outcome: Outcome): void {
   }
 }
 
+/** The same, never from within a call of the pool's owner. */
+export function endLater(task: Task, outcome: Outcome): void {
+  queueMicrotask(() => endTask(task, outcome));
+}
+
 export function guarded(call: () => void): void {
   try {
     call();

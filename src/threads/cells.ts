@@ -25,7 +25,15 @@ export const SKIPPED = 5;
 export const ENDED = 6;
 
 // What the cancel cell says; the host negates it once the body could have seen it.
-export const CANCEL_REASONS = ["none", "timeout", "cancel", "shutdown"] as const;
+export const CANCEL_REASONS = ["none", "timeout", "cancel", "shutdown", "memory", "rescue"] as const;
+
+// What `focus` holds, each body as its slot + 1; only in threads that run several bodies at once.
+/** Whose code runs now; 0 = nobody's. */
+export const FOCUS_NOW = 0;
+/** Whose code ran last. */
+export const FOCUS_LAST = 1;
+/** Grows with each piece of code, by wrap-around. */
+export const FOCUS_TURN = 2;
 
 export interface Cells {
   readonly state: Int32Array;
@@ -40,11 +48,14 @@ export interface Cells {
    * `require` takes the whole process down (v8::Module::IsGraphAsync, Node 20), so main waits for a 0 first.
    */
   readonly loading: Int32Array;
+  /** [0]: the type that is being loaded ahead, plus 1; 0 = none. */
+  readonly ahead: Int32Array;
+  readonly focus: Int32Array;
 }
 
 /** Memory for one thread's cells: 24 KiB. */
 export function makeCellBuffer(): SharedArrayBuffer {
-  const buffer = new SharedArrayBuffer(RING * 24 + 8);
+  const buffer = new SharedArrayBuffer(RING * 24 + 28);
   Atomics.store(cellsOn(buffer).loading, 0, 1); // until the host says that it is ready
   return buffer;
 }
@@ -57,5 +68,7 @@ export function cellsOn(buffer: SharedArrayBuffer): Cells {
     cancel: new Int32Array(buffer, RING * 20, RING),
     logs: new Int32Array(buffer, RING * 24, 1),
     loading: new Int32Array(buffer, RING * 24 + 4, 1),
+    focus: new Int32Array(buffer, RING * 24 + 8, 3),
+    ahead: new Int32Array(buffer, RING * 24 + 20, 1),
   };
 }

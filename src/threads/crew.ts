@@ -8,14 +8,14 @@
 
 import { guarded } from "./callbacks.ts";
 import { ThreadsUnavailable } from "./errors.ts";
+import { FAILURES_IN_A_ROW, rebuildLater } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
+import { Companies } from "./shared/companies.ts";
 import { Thread } from "./thread.ts";
 import type { PoolEvent, PoolOptions, Task, ThreadInfo } from "./types.ts";
 
-/** Threads in a row that die before they are ready, until it is said aloud. */
-const FAILURES_IN_A_ROW = 5;
-const BACKOFF_FIRST_MS = 10;
-const BACKOFF_MOST_MS = 2_000;
+/** Why a thread ends that is one too many. */
+const RESIZED = "there are fewer threads now";
 
 export interface CrewOwner {
   /** A thread can take more. */
@@ -26,7 +26,7 @@ export interface CrewOwner {
 
 export class Crew {
   stopping = false;
-  /** In service; those that leave stay until they are gone, their slot is not free before. */
+  /** In service; those that leave stay until they are gone, their slot is not free before. Retiring ones have none. */
   active: Thread[] = [];
   #spares: Thread[] = [];
   readonly #starting = new Set<Thread>();
@@ -34,24 +34,79 @@ export class Crew {
   readonly #options: PoolOptions;
   readonly #registry: Registry;
   readonly #owner: CrewOwner;
+  readonly #companies = new Companies();
   /** Threads in a row that died before they were ready, and that were ready and died without any job's end. */
   #failures = 0;
   #earlyDeaths = 0;
+  /** A thread that retires waits for one more than `threads` and `spares`. */
+  #relief = false;
+  #retiring = 0;
   #rebuild: { cancel(): void } | undefined = undefined;
-  #started: PromiseWithResolvers<void> | undefined = undefined;
+  #threads: number;
+  #begun = false;
+  /** Whoever waits until all are in service. */
+  #complete: PromiseWithResolvers<void> | undefined = undefined;
   #stopped: PromiseWithResolvers<void> | undefined = undefined;
 
   constructor(options: PoolOptions, registry: Registry, owner: CrewOwner) {
     this.#options = options;
+    this.#threads = options.threads;
     this.#registry = registry;
     this.#owner = owner;
   }
 
   start(): Promise<void> {
-    if (this.#started !== undefined) return this.#started.promise;
-    this.#started = withResolvers<void>();
-    this.#fill();
-    return this.#started.promise;
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#fill();
+    }
+    return this.#whenComplete();
+  }
+
+  /** So many in service from now on. Idle ones retire first, and no body ends for it; those that retired so come back first. */
+  resize(threads: number): Promise<void> {
+    this.#threads = threads;
+    if (!this.#begun || this.stopping) return Promise.resolve();
+    const ready = this.active.filter(({ state, retiring }) => state === "ready" && retiring === undefined);
+    this.#retireSome(ready, ready.length - threads);
+    for (const thread of this.active) {
+      if (this.#serving >= threads || thread.state !== "ready" || thread.retiring !== RESIZED) continue;
+      thread.retiring = undefined;
+      this.#retiring--;
+    }
+    this.#serveWithSpares();
+    this.#fillLater();
+    this.#owner.onRoom();
+    return this.#whenComplete();
+  }
+
+  #retireSome(threads: readonly Thread[], count: number): void {
+    if (count <= 0) return;
+    const leaving = [...threads].sort((a, b) => a.ring.open - b.ring.open).slice(0, count);
+    for (const thread of leaving) thread.retiring = RESIZED;
+    this.#retiring += leaving.length;
+    this.#owner.onUnstarted(leaving.flatMap((thread) => thread.ring.revokeAll()));
+    this.endRetired();
+  }
+
+  #serveWithSpares(): void {
+    while (!this.stopping && this.#serving < this.#threads) {
+      const spare = this.#takeSpare();
+      if (spare === undefined) return;
+      this.active.push(spare);
+    }
+  }
+
+  #whenComplete(): Promise<void> {
+    if (this.stopping || this.#serving >= this.#threads) return Promise.resolve();
+    this.#complete ??= withResolvers<void>();
+    return this.#complete.promise;
+  }
+
+  #checkComplete(): void {
+    if (this.#serving < this.#threads) return;
+    this.#complete?.resolve();
+    this.#complete = undefined;
   }
 
   /** Begins the end of all that is not in service; `endIdle` ends the others as they fall idle. */
@@ -60,7 +115,7 @@ export class Crew {
     this.stopping = true;
     this.#stopped = withResolvers<void>();
     this.#rebuild?.cancel();
-    this.#started?.reject(new ThreadsUnavailable("the pool was stopped before it had started"));
+    this.#complete?.reject(new ThreadsUnavailable("the pool was stopped before all its threads were there"));
     for (const thread of [...this.#spares, ...this.#starting]) thread.terminate("stop");
     for (const thread of this.#wedged) thread.unref();
     this.#checkStopped();
@@ -73,6 +128,53 @@ export class Crew {
     }
   }
 
+  get #serving(): number {
+    return this.active.length - this.#retiring;
+  }
+
+  /** Has a fresh thread take its place: at once when a spare is hot, else when asked again and one is. */
+  retire(thread: Thread, because: string): void {
+    if (this.stopping || thread.retiring !== undefined || thread.state !== "ready") return;
+    const spare = this.#takeSpare();
+    this.#relief = spare === undefined;
+    if (spare === undefined) return this.#fillLater();
+    thread.retiring = because;
+    this.#retiring++;
+    this.active.push(spare);
+    this.#owner.onUnstarted(thread.ring.revokeAll());
+    this.endRetired();
+  }
+
+  /** Has fresh threads take the place of all: no task starts in an old one any more, and none is ended under a body. */
+  renew(because: string): void {
+    if (this.stopping) return;
+    for (const spare of this.#spares) {
+      spare.retiring = because;
+      spare.terminate(because);
+    }
+    for (const thread of this.active) {
+      if (thread.retiring !== undefined || thread.state !== "ready") continue;
+      thread.retiring = because;
+      this.#retiring++;
+      this.#owner.onUnstarted(thread.ring.revokeAll());
+    }
+    this.endRetired();
+    this.#fillLater();
+  }
+
+  #takeSpare(): Thread | undefined {
+    const at = this.#spares.findIndex((spare) => spare.state === "ready");
+    return at === -1 ? undefined : this.#spares.splice(at, 1)[0];
+  }
+
+  /** Ends those that retire and run nothing any more. */
+  endRetired(): void {
+    if (this.#retiring === 0) return;
+    for (const thread of [...this.active]) {
+      if (thread.retiring !== undefined && thread.ring.open === 0) thread.terminate(thread.retiring);
+    }
+  }
+
   warmSpares(type: number): void {
     for (const spare of this.#spares) spare.warm([type]);
   }
@@ -82,7 +184,10 @@ export class Crew {
   }
 
   info(): readonly ThreadInfo[] {
-    const spare = (thread: Thread) => ({ ...thread.info(), state: "spare" as const });
+    const spare = (thread: Thread) => {
+      const state = thread.warming === 0 ? ("spare" as const) : ("starting" as const);
+      return { ...thread.info(), state };
+    };
     const others = [...this.#starting, ...this.#wedged].map((thread) => thread.info());
     return [...this.active.map((thread) => thread.info()), ...this.#spares.map(spare), ...others];
   }
@@ -102,7 +207,7 @@ export class Crew {
   }
 
   #build(): void {
-    const thread: Thread = new Thread(this.#options, this.#registry, {
+    const thread: Thread = new Thread(this.#options, this.#registry, this.#companies, {
       onReady: () => this.#ready(thread),
       onGone: (_, unstarted, reason) => this.#gone(thread, unstarted, reason),
       onStuck: () => this.#stuck(thread),
@@ -113,9 +218,9 @@ export class Crew {
 
   #fill(): void {
     this.#rebuild = undefined;
-    const { threads, spares } = this.#options;
-    const have = this.active.length + this.#spares.length + this.#starting.size;
-    for (let i = have; i < threads + spares && !this.stopping; i++) this.#build();
+    const have = this.#serving + this.#hotSpares + this.#starting.size;
+    const want = this.#threads + this.#wantedSpares;
+    for (let i = have; i < want && !this.stopping; i++) this.#build();
   }
 
   #ready(thread: Thread): void {
@@ -123,10 +228,25 @@ export class Crew {
     this.#failures = 0;
     this.#emit({ type: "thread.started", threadId: thread.threadId });
     thread.warm(this.#registry.used);
-    if (this.active.length < this.#options.threads) this.active.push(thread);
-    else this.#spares.push(thread);
-    if (this.active.length === this.#options.threads) this.#started?.resolve();
+    if (this.#serving < this.#threads) this.active.push(thread);
+    else {
+      const tooMany = this.#hotSpares >= this.#wantedSpares;
+      this.#spares.push(thread);
+      if (tooMany) {
+        thread.retiring = RESIZED;
+        thread.terminate(RESIZED);
+      }
+    }
+    this.#checkComplete();
     this.#owner.onRoom();
+  }
+
+  get #hotSpares(): number {
+    return this.#spares.filter((thread) => thread.retiring === undefined).length;
+  }
+
+  get #wantedSpares(): number {
+    return this.#options.spares + (this.#relief ? 1 : 0);
   }
 
   #gone(thread: Thread, unstarted: readonly Task[], reason: string): void {
@@ -134,20 +254,18 @@ export class Crew {
     this.#wedged.delete(thread);
     this.#emit({ type: "thread.ended", threadId: thread.threadId, reason });
     this.#tellBlame(thread);
-    if (thread.served) this.#earlyDeaths = 0;
-    else if (!neverReady) this.#earlyDeaths++;
+    if (thread.endings > 0) this.#earlyDeaths = 0;
+    else if (!neverReady && thread.retiring === undefined) this.#earlyDeaths++;
     if (neverReady && !this.stopping) this.#failed(reason);
     this.#replace(thread, unstarted);
   }
 
   /** Hands on what the thread leaves, to a spare first, and only then has a new thread built. */
   #replace(thread: Thread, unstarted: readonly Task[]): void {
+    if (thread.retiring !== undefined && this.active.includes(thread)) this.#retiring--;
     this.active = this.active.filter((one) => one !== thread);
     this.#spares = this.#spares.filter((one) => one !== thread);
-    if (!this.stopping && this.active.length < this.#options.threads) {
-      const spare = this.#spares.shift();
-      if (spare !== undefined) this.active.push(spare);
-    }
+    this.#serveWithSpares();
     this.#owner.onUnstarted(unstarted);
     this.#owner.onRoom();
     if (this.stopping) this.#checkStopped();
@@ -158,20 +276,14 @@ export class Crew {
     this.#failures++;
     if (this.#failures < FAILURES_IN_A_ROW) return;
     this.#emit({ type: "threads.failing", failures: this.#failures, reason });
-    this.#started?.reject(new ThreadsUnavailable(reason));
+    this.#complete?.reject(new ThreadsUnavailable(reason));
+    this.#complete = undefined;
   }
 
   #fillLater(): void {
     if (this.#rebuild !== undefined) return;
-    const failures = this.#failures + this.#earlyDeaths;
-    if (failures === 0) {
-      const immediate = setImmediate(() => this.#fill());
-      this.#rebuild = { cancel: () => clearImmediate(immediate) };
-      return;
-    }
-    const waitMs = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failures - 1, 20));
-    const timer = setTimeout(() => this.#fill(), waitMs);
-    this.#rebuild = { cancel: () => clearTimeout(timer) };
+    const missed = this.#serving + this.#starting.size < this.#threads;
+    this.#rebuild = rebuildLater(this.#failures + this.#earlyDeaths, missed, () => this.#fill());
   }
 
   #tellBlame(thread: Thread): void {

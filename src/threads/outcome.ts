@@ -6,7 +6,7 @@
  */
 import type { FailureKind } from "../jobs/envelope.ts";
 import type { Failure } from "../jobs/failure.ts";
-import type { Ladder } from "./ladder.ts";
+import type { Ladder } from "./kill/ladder.ts";
 import type { Dying } from "./thread.ts";
 import type { Outcome } from "./types.ts";
 
@@ -16,6 +16,8 @@ export interface Exit {
   readonly dying: Dying | undefined;
   /** Why main ended it, if it did. */
   readonly because: string | undefined;
+  /** Whether that was for a body's sake. */
+  readonly killed: boolean;
 }
 
 /** The outcome of a body that was running when its thread went. `ladder` is the body's own, if it was on one. */
@@ -28,15 +30,32 @@ export function outcomeAtExit(
   const { dying, error } = exit;
   // Told to end: whatever took the thread, that is the end it came to.
   if (ladder?.killed === true) return ladder.outcome(durationMs);
-  if (ladder !== undefined) return ladder.endedByItself({ kind: "rescued", reason: "" });
+  // Over its time, but so was the one that held the thread up: who of the two is slow is not known.
+  if (ladder?.reason === "timeout" && exit.killed)
+    return ladder.alive ? ladder.endedWithThread(durationMs) : rescued(exit);
+  if (ladder !== undefined && ladder.reason !== "memory")
+    return ladder.endedByItself({ kind: "rescued", reason: "" });
   if (dying !== undefined) {
     if (dying.slot !== slot) return { kind: "rescued", reason: rescueText(dying) };
     return { kind: "failed", failure: dying.failure, durationMs };
   }
   if (error !== undefined) return { kind: "failed", failure: ofError(error), durationMs };
-  if (exit.because !== undefined) return { kind: "rescued", reason: exit.because };
+  if (exit.because !== undefined) return rescued(exit);
   const message = `ended its thread with code ${exit.code}`;
   return { kind: "failed", failure: failure("exit", "ProcessExit", message), durationMs };
+}
+
+function rescued({ because, error }: Exit): Outcome {
+  return { kind: "rescued", reason: because ?? error?.message ?? "its thread ended" };
+}
+
+/** Of a body that shared a thread which died with nobody to blame: it may have been any of them. */
+export function outcomeOfOneOf(exit: Exit, bodies: number): Outcome {
+  const why = exit.because ?? exit.error?.message ?? `exit code ${exit.code}`;
+  return {
+    kind: "rescued",
+    reason: `its thread ended (${why}), and any of its ${bodies} bodies may be to blame`,
+  };
 }
 
 function ofError(error: Error): Failure {

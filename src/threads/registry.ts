@@ -13,21 +13,38 @@ export class Registry {
   readonly #laneNumbers = new Map<string, Map<string, number>>();
   /** Types that a task was given of: what a spare loads ahead. */
   readonly #used = new Set<number>();
+  /** Types whose module did not finish loading: loaded ahead, it would hang whatever is built. */
+  readonly #hung = new Set<number>();
   #partition = "";
   #queue = "";
   #lane = -1;
 
   register(module: JobModule): number {
-    const known = this.types.findIndex((type) => type.name === module.name && type.url === module.url);
-    return known === -1 ? this.types.push(module) - 1 : known;
+    return this.find(module) ?? this.types.push(module) - 1;
+  }
+
+  find({ name, url }: Pick<JobModule, "name" | "url">): number | undefined {
+    const at = this.types.findIndex((type) => type.name === name && type.url === url);
+    return at === -1 ? undefined : at;
   }
 
   /** True for a type's first use. */
   use(type: number): boolean {
-    if (this.#used.has(type)) return false;
+    if (this.#used.has(type) || this.#hung.has(type)) return false;
     if (this.types[type] === undefined) throw new Error(`task of type ${type}, which was never registered`);
     this.#used.add(type);
     return true;
+  }
+
+  /** Its module did not finish loading; from now on only its own jobs load it. True the first time. */
+  hung(type: number): boolean {
+    this.#used.delete(type);
+    return this.#hung.size < this.#hung.add(type).size;
+  }
+
+  /** Modules were edited: what hung may be mended. */
+  renew(): void {
+    this.#hung.clear();
   }
 
   get used(): Iterable<number> {

@@ -19,10 +19,36 @@ import {
 } from "./cells.ts";
 import type { Task } from "./types.ts";
 
-export class Ring {
+/** What a thread asks of its slots. */
+export interface Slots {
   /** Tasks without an outcome. */
-  open = 0;
+  readonly open: number;
   /** How many of them may take long (`short` is false). */
+  readonly slow: number;
+  readonly room: number;
+  add(task: Task): number;
+  /** Takes a task out whose outcome is known. */
+  take(slot: number): Task | undefined;
+  at(slot: number): Task | undefined;
+  /** The next task that ended by its cell alone, or -1. */
+  nextDone(): number;
+  /** The slot of a body that runs now, or -1. */
+  running(): number;
+  /** Slots of all bodies that run now. */
+  runningSlots(): number[];
+  /** The slot of a task, or -1. */
+  slotOf(task: Task): number;
+  /** Takes a task back if its body has not started. */
+  revoke(slot: number): Task | undefined;
+  /** Takes back all that have not started, in their order. */
+  revokeAll(): Task[];
+  /** Slots of tasks without an outcome, oldest first. */
+  slots(): number[];
+}
+
+/** Of a thread that runs one body after another. */
+export class Ring implements Slots {
+  open = 0;
   slow = 0;
   readonly #tasks: (Task | undefined)[] = new Array<Task | undefined>(RING).fill(undefined);
   readonly #cells: Cells;
@@ -38,7 +64,6 @@ export class Ring {
     return Math.min(MOST_OPEN - this.open, RING - ((this.#head - this.#tail) | 0));
   }
 
-  /** The slot, its cell saying QUEUED. The caller has looked at `room`. */
   add(task: Task): number {
     const slot = this.#head & MASK;
     this.#head = (this.#head + 1) | 0;
@@ -50,7 +75,6 @@ export class Ring {
     return slot;
   }
 
-  /** Takes a task out whose outcome is known. */
   take(slot: number): Task | undefined {
     const task = this.#tasks[slot];
     if (task === undefined) return undefined;
@@ -79,7 +103,6 @@ export class Ring {
     return -1;
   }
 
-  /** The slot of the body that runs now, or -1. */
   running(): number {
     for (let at = this.#tail; at !== this.#head; at = (at + 1) | 0) {
       const now = Atomics.load(this.#cells.state, at & MASK);
@@ -87,6 +110,11 @@ export class Ring {
       if (now === QUEUED) return -1;
     }
     return -1;
+  }
+
+  runningSlots(): number[] {
+    const slot = this.running();
+    return slot === -1 ? [] : [slot];
   }
 
   /** The slot of a task, or -1. Looks at each: revoking and aborting are rare. */
@@ -97,13 +125,11 @@ export class Ring {
     return -1;
   }
 
-  /** Takes a task back if its body has not started. */
   revoke(slot: number): Task | undefined {
     const was = Atomics.compareExchange(this.#cells.state, slot, QUEUED, REVOKED);
     return was === QUEUED ? this.take(slot) : undefined;
   }
 
-  /** Takes back all that have not started, in their order. */
   revokeAll(): Task[] {
     const tasks: Task[] = [];
     for (let at = this.#tail; at !== this.#head; at = (at + 1) | 0) {
@@ -114,7 +140,6 @@ export class Ring {
     return tasks;
   }
 
-  /** Slots of tasks without an outcome, oldest first. */
   slots(): number[] {
     const slots: number[] = [];
     for (let at = this.#tail; at !== this.#head; at = (at + 1) | 0) {

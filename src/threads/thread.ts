@@ -8,13 +8,16 @@
 import { receiveMessageOnPort } from "node:worker_threads";
 import type { Failure } from "../jobs/failure.ts";
 import { endTask, guarded } from "./callbacks.ts";
-import { type Cells, cellsOn, ENDED, MOST_OPEN, makeCellBuffer, RUNNING } from "./cells.ts";
+import { type Cells, cellsOn, ENDED, MASK, MOST_OPEN, makeCellBuffer, RUNNING } from "./cells.ts";
 import { monotonicMs } from "./clock.ts";
-import { inspectThread, killAll, withDescendants } from "./inspect.ts";
-import type { Ladder } from "./ladder.ts";
-import { outcomeAtExit } from "./outcome.ts";
+import { inspectThread, killAll, withDescendants } from "./kill/inspect.ts";
+import type { Ladder } from "./kill/ladder.ts";
+import { outcomeAtExit, outcomeOfOneOf } from "./outcome.ts";
 import type { Registry } from "./registry.ts";
-import { Ring } from "./ring.ts";
+import { Ring, type Slots } from "./ring.ts";
+import type { Companies } from "./shared/companies.ts";
+import { Sharing } from "./shared/sharing.ts";
+import { SharedSlots } from "./shared/slots.ts";
 import type { LogLevel, Outcome, PoolOptions, Task, ThreadInfo } from "./types.ts";
 import * as wire from "./wire.ts";
 import { HostWorker } from "./worker.ts";
@@ -49,35 +52,49 @@ export class Thread {
   leavingBecause: string | undefined = undefined;
   /** System number, 0 where it can't be had. */
   tid = 0;
-  /** The ladder of the body that runs, if it was told to end. */
-  ladder: Ladder | undefined = undefined;
+  /** Of the bodies that were told to end. */
+  readonly ladders = new Map<Task, Ladder>();
+  /** The one of them that ends the thread, from its last look at the body on. */
+  killer: Ladder | undefined = undefined;
+  /** Why it is to be replaced by a fresh one once no body runs in it: it takes no more tasks. */
+  retiring: string | undefined = undefined;
+  /** Tasks that had their end in it, and when it was ready. */
+  endings = 0;
+  readySinceMs = 0;
   /** Looks in a row at which jobs lay there and none ran. */
   deafLooks = 0;
   /** More came at once than one look reads; until the watch looks again. */
   flooded = false;
-  /** A task has had its outcome from it. */
-  served = false;
   /** The body that ran at the last look, and since when as far as looks can tell. */
   running: Task | undefined = undefined;
   runningSinceMs = 0;
   toldStart = false;
+  /** Types that it is told to load ahead, and has not loaded. */
+  warming = 0;
   /** The body that runs has run for long: others should not be put behind it. */
   long = false;
-  readonly ring: Ring;
+  readonly ring: Slots;
+  /** Of a thread that runs several bodies at once. */
+  readonly shared: Sharing | undefined;
   readonly cells: Cells;
   readonly #worker: HostWorker;
   readonly #registry: Registry;
   readonly #owner: ThreadOwner;
   #batch: (string | number)[] = [];
+  /** Batches of this turn whose slots the last one does not go on from. */
+  #sealed: (string | number)[][] = [];
+  #nextSlot = 0;
   #knownTypes = 0;
   #knownLanes = 0;
   #dying: Dying | undefined = undefined;
   #stuckTimer: NodeJS.Timeout | undefined = undefined;
 
-  constructor(options: PoolOptions, registry: Registry, owner: ThreadOwner) {
+  constructor(options: PoolOptions, registry: Registry, companies: Companies, owner: ThreadOwner) {
     const buffer = makeCellBuffer();
     this.cells = cellsOn(buffer);
-    this.ring = new Ring(this.cells);
+    const most = options.jobsPerThread ?? 1;
+    this.ring = most === 1 ? new Ring(this.cells) : new SharedSlots(this.cells);
+    this.shared = most === 1 ? undefined : new Sharing(this, most, companies);
     this.#registry = registry;
     this.#owner = owner;
     this.#worker = new HostWorker(options, buffer, {
@@ -97,19 +114,25 @@ export class Thread {
 
   /** Adds a task to this turn's message. The caller has looked at `ring.room`. */
   push(task: Task): void {
-    const batch = this.#batch;
+    let batch = this.#batch;
     const slot = this.ring.add(task);
     if (batch.length === 0) {
       batch.push(slot);
       queueMicrotask(() => this.#flush());
+    } else if (slot !== this.#nextSlot) {
+      this.#sealed.push(batch);
+      batch = this.#batch = [slot];
     }
+    this.#nextSlot = (slot + 1) & MASK;
     const lane = this.#registry.lane(task.partition, task.queue);
     batch.push(task.type, lane, task.id, task.attempt, task.maxExecutionTimeMs, task.argsText);
   }
 
   #flush(): void {
     const batch = this.#batch;
+    const sealed = this.#sealed;
     this.#batch = [];
+    if (sealed.length > 0) this.#sealed = [];
     if (this.state === "gone") return;
     this.tellTypes();
     const { lanes } = this.#registry;
@@ -117,13 +140,16 @@ export class Thread {
       this.#worker.port.postMessage([wire.TO_LANES, this.#knownLanes / 2, ...lanes.slice(this.#knownLanes)]);
       this.#knownLanes = lanes.length;
     }
+    for (const one of sealed) this.#worker.port.postMessage(one);
     this.#worker.port.postMessage(batch);
   }
 
   /** How bad it is to wait in it: Infinity = takes nothing; in steps of MOST_OPEN, a body that is or may be long. */
   burden(): number {
-    if (this.state !== "ready" || this.ring.room <= 0) return Number.POSITIVE_INFINITY;
-    if (this.long || this.ladder !== undefined) return this.ring.open + 2 * MOST_OPEN;
+    if (this.state !== "ready" || this.retiring !== undefined || this.ring.room <= 0)
+      return Number.POSITIVE_INFINITY;
+    if (this.long || this.ladders.size > 0) return this.ring.open + 2 * MOST_OPEN;
+    if (this.shared !== undefined && this.ring.open >= this.shared.most) return this.ring.open + MOST_OPEN;
     return this.ring.slow === 0 ? this.ring.open : this.ring.open + MOST_OPEN;
   }
 
@@ -139,7 +165,13 @@ export class Thread {
   /** Loads types ahead of their first job. What can't be loaded fails its jobs later, with its reason. */
   warm(types: Iterable<number>): void {
     this.tellTypes();
-    for (const type of types) this.#worker.load(type).catch(() => {});
+    for (const type of types) {
+      this.warming++;
+      const loaded = () => {
+        this.warming--;
+      };
+      this.#worker.load(type).then(loaded, loaded);
+    }
   }
 
   /** Reads what has come, then the cells. What is more than `most` comes with the next message event. */
@@ -147,6 +179,7 @@ export class Thread {
     for (let read = 0; read < most; read++) {
       const got = this.#receiveOne();
       if (got === undefined) {
+        if (read > 0) this.shared?.looks.heard(monotonicMs());
         this.#sweep();
         return;
       }
@@ -179,6 +212,11 @@ export class Thread {
     this.#worker.port.postMessage([wire.TO_ABORT, slot]);
   }
 
+  /** Is anybody there? Whatever comes is the answer. */
+  ask(): void {
+    this.#worker.port.postMessage([wire.TO_ANSWER]);
+  }
+
   terminate(because: string): void {
     if (this.state === "gone" || this.state === "leaving" || this.state === "wedged") return;
     this.leavingBecause = because;
@@ -189,23 +227,16 @@ export class Thread {
     });
   }
 
-  /** Tells the body that runs, if one does, that its thread is wedged; its id. */
+  /** Tells the bodies that run, if any do, that their thread is wedged; the id of the one it was ended for. */
   tellWedged(): string | undefined {
     this.state = "wedged";
-    const slot = this.ring.running();
-    const task = slot === -1 ? undefined : this.ring.at(slot);
-    if (task === undefined) return undefined;
-    this.ladder?.stuck();
-    const bare = {
-      stack: undefined,
-      frames: [],
-      state: { ...inspectThread(this.tid) },
-      children: [],
-      steps: [],
-    };
-    const report = this.ladder?.report() ?? bare;
-    guarded(() => task.wedged?.(report));
-    return task.id;
+    this.killer?.stuck();
+    const state = { ...inspectThread(this.tid) };
+    const bare = { stack: undefined, frames: [], state, children: [], steps: [] };
+    const report = this.killer?.report() ?? bare;
+    const bodies = this.bodies();
+    for (const task of bodies) guarded(() => task.wedged?.(report));
+    return this.killer?.task.id ?? bodies[0]?.id;
   }
 
   unref(): void {
@@ -216,6 +247,11 @@ export class Thread {
     return this.#worker.heap();
   }
 
+  /** Tasks whose bodies run now. */
+  bodies(): Task[] {
+    return this.ring.runningSlots().flatMap((slot) => this.ring.at(slot) ?? []);
+  }
+
   /** Ids of the tasks it holds without an outcome. */
   jobIds(): readonly string[] {
     return this.ring.slots().flatMap((slot) => this.ring.at(slot)?.id ?? []);
@@ -224,13 +260,15 @@ export class Thread {
   info(): ThreadInfo {
     const slot = this.ring.running();
     const running = slot === -1 ? undefined : this.ring.at(slot)?.id;
-    const queued = this.ring.open - (running === undefined ? 0 : 1);
-    return { threadId: this.threadId, state: this.#shownState(), running, queued };
+    const bodies = this.ring.runningSlots().length;
+    const shown = { threadId: this.threadId, state: this.#shownState(), running };
+    const queued = this.ring.open - bodies;
+    return this.shared === undefined ? { ...shown, queued } : { ...shown, queued, bodies };
   }
 
   #shownState(): ThreadInfo["state"] {
     if (this.state === "starting" || this.state === "wedged") return this.state;
-    if (this.state === "leaving" || this.ladder !== undefined) return "killing";
+    if (this.state === "leaving" || this.ladders.size > 0) return "killing";
     return this.ring.open === 0 ? "idle" : "busy";
   }
 
@@ -240,6 +278,7 @@ export class Thread {
 
   #receive(message: unknown): void {
     this.deafLooks = 0;
+    this.shared?.looks.heard(monotonicMs());
     this.#handle(message);
     // Each of a flood's messages has an event of its own; reading ahead in each would never come to an end.
     if (this.flooded) this.#sweep();
@@ -278,7 +317,7 @@ export class Thread {
         guarded(() => task?.log?.(parts[2] as LogLevel, parts[3] as string, parts[4]));
         break;
       case wire.ALIVE:
-        this.ladder?.answered(slot);
+        this.#ladderAt(slot)?.answered();
         break;
       case wire.DYING:
         this.#hearDying(parts);
@@ -288,10 +327,16 @@ export class Thread {
     }
   }
 
+  #ladderAt(slot: number): Ladder | undefined {
+    const task = this.ring.at(slot);
+    return task === undefined ? undefined : this.ladders.get(task);
+  }
+
   #hearReady(tid: number): void {
     this.tid = tid;
     if (this.state !== "starting") return;
     this.state = "ready";
+    this.readySinceMs = monotonicMs();
     this.#owner.onReady(this);
   }
 
@@ -307,12 +352,12 @@ export class Thread {
     if (task === undefined) return;
     this.running = undefined;
     this.long = false;
-    this.served = true;
-    const { ladder } = this;
-    if (ladder?.task === task) {
-      this.ladder = undefined;
-      endTask(task, ladder.endedByItself(outcome));
-    } else endTask(task, outcome);
+    this.endings++;
+    const ladder = this.ladders.size === 0 ? undefined : this.ladders.get(task);
+    if (ladder !== undefined) this.ladders.delete(task);
+    if (this.shared !== undefined) return this.shared.settle(task, ladder, outcome);
+    if (ladder === undefined) return endTask(task, outcome);
+    endTask(task, ladder.endedByItself(outcome));
   }
 
   #exited(code: number, error: Error | undefined): void {
@@ -320,19 +365,23 @@ export class Thread {
     clearTimeout(this.#stuckTimer);
     this.look(Number.POSITIVE_INFINITY);
     const unstarted = this.ring.revokeAll();
-    const ladder = this.ladder;
-    this.ladder = undefined;
-    ladder?.exited();
+    for (const ladder of this.ladders.values()) ladder.exited();
+    const killed = this.killer?.killed === true;
+    const exit = { code, error, dying: this.#dying, because: this.leavingBecause, killed };
+    const suspects = this.shared?.suspects(this.#dying);
     for (const slot of this.ring.slots()) {
       const task = this.ring.take(slot);
       if (task === undefined) continue;
-      this.served = true;
+      this.endings++;
+      if (suspects?.has(task) === true && !this.ladders.has(task)) {
+        endTask(task, outcomeOfOneOf(exit, suspects.size));
+        continue;
+      }
       const started = this.cells.start[slot] ?? 0;
       const durationMs = started === 0 ? 0 : monotonicMs() - started;
-      const ofLadder = ladder?.task === task ? ladder : undefined;
-      const exit = { code, error, dying: this.#dying, because: this.leavingBecause };
-      endTask(task, outcomeAtExit(exit, slot, ofLadder, durationMs));
+      endTask(task, outcomeAtExit(exit, slot, this.ladders.get(task), durationMs));
     }
+    this.ladders.clear();
     this.#owner.onGone(this, unstarted, this.leavingBecause ?? error?.message ?? `exit code ${code}`);
   }
 }

@@ -12,6 +12,10 @@ export interface JobModule {
   readonly name: string;
   /** `file:` URL of the module; `.js`, `.mjs`, `.cjs`, `.ts`, `.mts`, `.cts`. */
   readonly url: string;
+  /** Default `thread`. */
+  readonly runsIn?: "thread" | "process" | { readonly worker: string };
+  /** Name of the pool whose threads run it; default: the one without a name. */
+  readonly pool?: string;
 }
 
 /** One body to run. */
@@ -24,9 +28,14 @@ export interface Task {
   readonly argsText: string;
   /** `false`: its body may take long, so no other is put behind it while another thread has no such body. */
   readonly short?: boolean;
+  /** It runs in a process of its own, whatever its type says: what may take a process down. */
+  readonly inProcess?: true;
   /** 0 = unlimited. Counted from the moment the body starts. */
   readonly maxExecutionTimeMs: number;
-  /** Called at most once, before the outcome; not for a body that started and ended between two looks. */
+  /**
+   * Called at most once, before the outcome; not for a body that started and ended between two looks. In a process of
+   * its own: with the number of that process.
+   */
   started?(threadId: number, at: number): void;
   progress?(value: unknown): void;
   log?(level: LogLevel, text: string, data: unknown): void;
@@ -38,11 +47,17 @@ export interface Task {
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** Why a body is told to end. */
-export type AbortReason = "timeout" | "cancel" | "shutdown";
+export type AbortReason = "timeout" | "cancel" | "shutdown" | "memory";
 
 export type Outcome =
   | { readonly kind: "completed"; readonly value: unknown; readonly durationMs: number }
-  | { readonly kind: "failed"; readonly failure: Failure; readonly durationMs: number }
+  | {
+      readonly kind: "failed";
+      readonly failure: Failure;
+      readonly durationMs: number;
+      /** The process that it ran in has died under it, by its own doing. */
+      readonly processDied?: true;
+    }
   /** It asked to run later, with no attempt spent. */
   | { readonly kind: "snoozed"; readonly delayMs: number }
   /** It was aborted for this reason, and has ended by itself or was killed (then with a report). */
@@ -61,9 +76,13 @@ export interface PoolOptions {
   readonly threads: number;
   /** Hot threads beside them; 0 … 16. */
   readonly spares: number;
+  /** Bodies that share a thread, 1 unless given: asynchronous ones, which wait for most of their time. */
+  readonly jobsPerThread?: number;
   /** From the signal to the kill. */
   readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
   readonly captureStack: boolean;
+  /** How long a module may load before its first body; default 30 s. */
+  readonly loadLimitMs?: number;
   /**
    * Whether what stands behind a long body, with no thread to move to, goes back with the outcome `returned`: for an
    * owner that hands tasks ahead and wants to decide anew who is next. Default false: it stays where it is.
@@ -76,12 +95,53 @@ export interface PoolOptions {
     readonly maxYoungGenerationSizeMb?: number;
     readonly stackSizeMb?: number;
   };
+  /** Bytes of a thread's heap and buffers, without garbage, above which it is killed; its body fails with `memory`. */
+  readonly memoryLimitBytes?: number;
+  /** When a thread is replaced by a fresh one, under no body and to no job's delay. */
+  readonly recycle?: Recycle;
   /** Bytes of a result above which the attempt fails with kind `result`. */
   readonly resultLimitBytes: number;
+  /** Beside the threads that have no name. */
+  readonly pools?: readonly NamedPool[];
+  /** Of bodies that run in processes. */
+  readonly processes?: ProcessOptions;
+  /**
+   * Asked instead of ending the thread of a body that did not end by itself, with the outcome that it has then: for an
+   * owner that ends the whole process.
+   */
+  kill?(task: Task, outcome: Outcome): void;
   /** What bodies may call on the main thread by name (`context.service`); rare calls that answer. */
   readonly services?: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
   /** Told of things that are nobody's outcome: a thread that was replaced, one that is wedged. */
   event?(event: PoolEvent): void;
+}
+
+/** Threads of their own for some job types. All else is as in the options that it stands in. */
+export interface NamedPool {
+  readonly name: string;
+  readonly threads: number;
+  readonly spares: number;
+  readonly jobsPerThread: number;
+  readonly maxWedged: number;
+  readonly resourceLimits?: NonNullable<PoolOptions["resourceLimits"]>;
+  readonly memoryLimitBytes?: number;
+}
+
+/** What of these comes first. */
+export interface Recycle {
+  readonly jobs?: number;
+  readonly ageMs?: number;
+  /** Of heap and buffers, while it is idle. */
+  readonly heapBytes?: number;
+}
+
+export interface ProcessOptions {
+  /** Hot processes beside those that run a body, from the first use on; 0 … 16. */
+  readonly spares: number;
+  /** How long more than the spares stay when they have nothing to do; default 30 s. */
+  readonly idleMs?: number;
+  /** Bytes of memory (RSS) of one process, above which it is ended and its body fails with kind `memory`. */
+  readonly memoryLimitBytes?: number;
 }
 
 export type PoolEvent =
@@ -97,15 +157,28 @@ export type PoolEvent =
       readonly jobId: string | undefined;
       readonly failure: Failure;
     }
+  | { readonly type: "process.started"; readonly pid: number }
+  | { readonly type: "process.ended"; readonly pid: number; readonly reason: string }
+  /** This job's module did not finish loading within the limit; it is no longer loaded ahead. */
+  | { readonly type: "module.hung"; readonly module: JobModule }
   /** Threads die before they are ready, this many in a row by now; building goes on, with backoff. */
   | { readonly type: "threads.failing"; readonly failures: number; readonly reason: string };
 
 /** What `info` shows of one thread. */
 export interface ThreadInfo {
   readonly threadId: number;
+  /** Name of its pool, if that has one. */
+  readonly pool?: string;
+  /** The process that it is, where bodies run in processes; then `threadId` is the same. */
+  readonly pid?: number;
+  /** `spare`: hot, with all modules loaded that were used so far; `starting` before that. */
   readonly state: "starting" | "idle" | "busy" | "killing" | "wedged" | "spare";
+  /** The worker behind a gateway that it is; then `threadId` is the number of its connection. */
+  readonly worker?: string;
   /** Id of the body that runs now. */
   readonly running: string | undefined;
+  /** How many run now, where more than one may. */
+  readonly bodies?: number;
   /** Handed ahead, not started. */
   readonly queued: number;
 }
@@ -123,6 +196,13 @@ export interface ThreadPool {
   /** Sends a running body down the kill ladder; revokes one that has not started (outcome `aborted`). */
   abort(task: Task, reason: "cancel" | "shutdown"): void;
   readonly threads: readonly ThreadInfo[];
+  /** Job modules were edited: no body starts in what has loaded them any more, none is ended for it. */
+  renew(because: string): void;
+  /**
+   * So many threads from now on. Bodies that run in those too many end in peace, idle ones go at once. Resolves when so
+   * many are in service; rejects as `start` does, and goes on building.
+   */
+  resize(threads: number): Promise<void>;
   /** Ends all threads. Resolves when all but wedged ones are gone, with the ids of the jobs that hang in those. */
   stop(): Promise<readonly string[]>;
 }

@@ -13,23 +13,29 @@ import type { AbortReason, Task } from "./types.ts";
 
 const LOOK_EVERY_MS = 5;
 /** A body that has run this long is one that others should not wait behind. */
-const LONG_MS = 5;
+export const LONG_MS = 5;
 /** Looks without a job before the timer ends: lone jobs in a row share it. */
 const IDLE_LOOKS = 20;
-/** A module that loads this long is hung, as a body would be. */
-const LOAD_LIMIT_MS = 30_000;
-/** Looks in a row (some 10 s) at which a thread has jobs and runs none: it does not run any more. */
+/** Said of what may have loaded a module ahead, that does not finish loading. */
+export const HUNG_AHEAD = "a module that it may have loaded ahead did not finish loading";
+/** How long a module may load. */
+export const LOAD_LIMIT_MS = 30_000;
+/** Looks in a row (some 10 s) at which a thread has jobs, runs none and loads nothing: it does not run any more. */
 const DEAF_LOOKS = 2_000;
 
 export interface Watched {
   /** Threads that bodies run in. */
   readonly inService: readonly Thread[];
+  /** A module that loads this long is hung, as a body would be. */
+  readonly loadLimitMs: number;
+  /** The module of this type did not finish loading. */
+  loadHung(type: number): void;
   /** Sends the body of this slot down the ladder. */
-  overrun(thread: Thread, slot: number, task: Task, reason: AbortReason): void;
+  overrun(thread: Thread, slot: number, task: Task, reason: AbortReason, because?: string): void;
   /** Something may be moved away from behind this thread's body. */
   relieve(thread: Thread): void;
-  /** After each look. */
-  looked(): void;
+  /** After each look, at `monotonicMs`. */
+  looked(nowMs: number): void;
 }
 
 export class Watch {
@@ -63,12 +69,17 @@ export class Watch {
       open += thread.ring.open;
       this.#look(thread, now);
     }
-    this.#pool.looked();
+    this.#pool.looked(now);
     this.#idleLooks = open === 0 ? this.#idleLooks + 1 : 0;
     if (this.#idleLooks > IDLE_LOOKS) this.stop();
   }
 
   #look(thread: Thread, now: number): void {
+    if (thread.shared !== undefined) {
+      if (thread.shared.looks.look(this.#pool, now)) thread.deafLooks = 0;
+      else this.#lookForLife(thread);
+      return;
+    }
     const slot = thread.ring.running();
     const task = slot === -1 ? undefined : thread.ring.at(slot);
     if (task === undefined) {
@@ -88,16 +99,37 @@ export class Watch {
       guarded(() => task.started?.(thread.threadId, at));
     }
     const ranMs = now - (started === 0 ? thread.runningSinceMs : started);
-    const limitMs = started === 0 ? LOAD_LIMIT_MS : task.maxExecutionTimeMs;
-    if (limitMs > 0 && ranMs >= limitMs) this.#pool.overrun(thread, slot, task, "timeout");
+    lookAtTime(this.#pool, thread, slot, task, ranMs, started !== 0);
     if (ranMs < LONG_MS) return;
     thread.long = true;
     if (thread.ring.open > 1) this.#pool.relieve(thread);
   }
 
-  /** Jobs lie there and none runs: between two bodies, or hung outside of any (a module loaded ahead). */
+  /** Jobs lie there and none runs: between two bodies, or hung outside of any. */
   #lookForLife(thread: Thread): void {
     thread.deafLooks = thread.ring.open === 0 ? 0 : thread.deafLooks + 1;
-    if (thread.deafLooks > DEAF_LOOKS) thread.terminate("it took no jobs any more");
+    const ahead = Atomics.load(thread.cells.ahead, 0) - 1;
+    if (ahead === -1) {
+      if (thread.deafLooks > DEAF_LOOKS) thread.terminate("it took no jobs any more");
+    } else if (thread.deafLooks * LOOK_EVERY_MS > this.#pool.loadLimitMs) {
+      this.#pool.loadHung(ahead);
+      thread.terminate(HUNG_AHEAD);
+    }
   }
+}
+
+/** Ends a body whose time is over, or the loading of its module. */
+export function lookAtTime(
+  pool: Watched,
+  thread: Thread,
+  slot: number,
+  task: Task,
+  ranMs: number,
+  started: boolean,
+): void {
+  const limitMs = started ? task.maxExecutionTimeMs : pool.loadLimitMs;
+  if (limitMs === 0 || ranMs < limitMs) return;
+  if (!started) pool.loadHung(task.type);
+  const because = started ? undefined : `its module did not finish loading in ${limitMs} ms`;
+  pool.overrun(thread, slot, task, "timeout", because);
 }

@@ -57,7 +57,15 @@ export class HostWorker {
     this.threadId = this.#worker?.threadId ?? -1;
     this.#gone = this.#watchExit(listener);
     const { resultLimitBytes } = options;
-    const start: HostStart = { port: plain.port2, calls: calls.port2, cells, resultLimitBytes };
+    const memoryLimited = options.memoryLimitBytes !== undefined;
+    const start: HostStart = {
+      port: plain.port2,
+      calls: calls.port2,
+      cells,
+      resultLimitBytes,
+      jobsPerThread: options.jobsPerThread ?? 1,
+      memoryLimited,
+    };
     this.#pool.run(start, { transferList: [plain.port2, calls.port2] }).catch(() => {});
   }
 

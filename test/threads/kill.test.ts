@@ -3,10 +3,10 @@
  *
  * The kinds of hanging are those of the kill ladder's own table. Timings are generous: the machine is shared.
  */
-import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { KillReport } from "../../src/jobs/failure.ts";
 import type { Outcome } from "../../src/threads/types.ts";
+import { isAlive } from "./alive.ts";
 import { completed, failed, fixture, nativeIterations, startPool } from "./support.ts";
 
 function reportOf(outcome: Outcome): KillReport {
@@ -24,7 +24,10 @@ test.each([
   ["wasm", undefined, undefined],
   ["microtasks", undefined, undefined],
   ["immediates", undefined, undefined],
+  ["ticks", undefined, undefined],
   ["never", undefined, undefined],
+  ["catches", undefined, undefined],
+  ["shrugs", undefined, undefined],
 ])("a body that hangs (%s) is killed at its time limit", async (way, name, line) => {
   const pool = await startPool({ captureStack: true });
   const given = pool.give(pool.type("hangs"), { way }, { maxExecutionTimeMs: 100 });
@@ -51,6 +54,15 @@ test("the message and the stack of a timeout say where the body hung", async () 
     }),
   );
 });
+
+test.each(["spoilsError", "spoilsGlobals"])(
+  "a body that has spoiled what its thread tells its stack by (%s) is shown all the same",
+  async (way) => {
+    const pool = await startPool({ captureStack: true });
+    const outcome = await pool.run(pool.type("hangs"), { way }, { maxExecutionTimeMs: 100 });
+    expect(reportOf(outcome).frames[0]).toMatchObject({ function: "hangsHere", line: 12 });
+  },
+);
 
 test("the second and third kill find the right thread too", async () => {
   const pool = await startPool({ captureStack: true, threads: 2, spares: 1 });
@@ -80,35 +92,19 @@ test("a child process that the body waits for is killed with it", async () => {
   for (const pid of children) expect(isAlive(pid)).toBe(false);
 });
 
-test("a native call is wedged: the slot is replaced, the job is settled when the call returns", async () => {
-  const pool = await startPool();
-  const noop = pool.type("noop");
-  // Long enough that the call has begun, also on a busy machine.
+test("a capture that gets no stack in its time does not keep the thread from ending", async () => {
+  const pool = await startPool({ captureStack: true });
   const limit = { maxExecutionTimeMs: 300 };
-  const given = pool.give(pool.type("hangs"), { way: "native", iterations: nativeIterations(4_000) }, limit);
-  expect(await given.wedged).toMatchObject({ state: { doing: expect.any(String) } });
-  expect(given.ends).toBe(0);
-  expect(pool.pool.threads).toContainEqual(
-    expect.objectContaining({ state: "wedged", running: given.task.id }),
+  const given = pool.give(pool.type("hangs"), { way: "native", iterations: nativeIterations(2_500) }, limit);
+  const outcome = await given.outcome;
+  expect(outcome).toEqual(failed({ kind: "timeout" }));
+  const { steps, frames } = reportOf(outcome);
+  expect(frames).toEqual([]);
+  expect(steps.find(({ step }) => step === "capture")?.outcome).toMatch(
+    /^no JavaScript ran to be paused within/,
   );
-  expect(await pool.run(noop)).toEqual(completed(undefined));
-  expect(given.ends).toBe(0);
-  expect(await given.outcome).toEqual(failed({ kind: "timeout" }));
-  expect(pool.events).toContainEqual(
-    expect.objectContaining({ type: "thread.wedged", jobId: given.task.id }),
-  );
-});
-
-test("stop names the job in a wedged thread and does not wait for it; more than maxWedged is an event", async () => {
-  const pool = await startPool({ maxWedged: 0 });
-  // Long enough that the call has begun, also on a busy machine.
-  const limit = { maxExecutionTimeMs: 300 };
-  const given = pool.give(pool.type("hangs"), { way: "native", iterations: nativeIterations(4_000) }, limit);
-  const over = pool.event("threads.wedged-limit");
-  expect(await given.wedged).toMatchObject({ state: {} });
-  expect(await over).toEqual({ type: "threads.wedged-limit", wedged: 1 });
-  expect(await pool.pool.stop()).toEqual([given.task.id]);
-  expect(await given.outcome).toEqual(failed({ kind: "timeout" }));
+  expect(steps.at(-1)).toMatchObject({ step: "exit", outcome: "gone" });
+  expect(await pool.run(pool.type("noop"))).toEqual(completed(undefined));
 });
 
 test("jobs that waited behind a stuck one run elsewhere, unharmed and uncharged", async () => {
@@ -121,12 +117,3 @@ test("jobs that waited behind a stuck one run elsewhere, unharmed and uncharged"
     expect(given.ends).toBe(1);
   }
 });
-
-/** A zombie that its new parent has not reaped is dead. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
-}

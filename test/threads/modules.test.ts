@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { loadModules } from "../../src/threads/modules.ts";
+import { loadModules } from "../../src/threads/modules/load.ts";
 import { broken, fixture, fixturePath } from "./support.ts";
 
 function folder(files: Record<string, string>): string {
@@ -46,7 +46,7 @@ test("a list takes files by path and URL, CommonJS and TypeScript too, each once
 });
 
 test("TypeScript loads on plain Node, where nothing has registered a loader", async () => {
-  const built = new URL("../../dist/threads/modules.js", import.meta.url).href;
+  const built = new URL("../../dist/threads/modules/load.js", import.meta.url).href;
   const files = JSON.stringify([fixture("typed.ts"), fixture("typed-late.ts")]);
   const script = `
     const { loadModules } = await import(${JSON.stringify(built)});
@@ -61,11 +61,29 @@ test("a plain object is checked as a definition is", async () => {
   await expect(loadModules(path)).rejects.toMatchObject({ code: "InvalidJob", job: "a" });
 });
 
+test("a module that never finishes loading is refused when its time is over", async () => {
+  const path = folder({ "a.mjs": "await new Promise(() => {});\nexport default {};" });
+  await expect(loadModules(path, 200)).rejects.toMatchObject({
+    code: "InvalidJob",
+    job: join(path, "a.mjs"),
+    message: expect.stringMatching(/not done after 200 ms; does a top-level await wait/),
+  });
+});
+
 test.each([
   ["a folder that is not there", () => "/no/such/folder", /no such file or folder/],
   ["a URL that is no file", () => new URL("https://example.org/job.mjs"), /file: URLs only/],
   ["a module that throws", () => broken("throws.mjs"), /this module cannot be loaded/],
   ["a module without a job", () => broken("nothing.mjs"), /default export is no job/],
+  ["a module that exports nothing", () => folder({ "a.mjs": "export {};" }), /default export is no job/],
+  ["a CommonJS one that exports nothing", () => folder({ "a.cjs": "" }), /default export is no job/],
+  ["a module that is no JavaScript", () => folder({ "a.mjs": "export default {" }), /could not be loaded/],
+  ["a module that imports what is not there", () => folder({ "a.mjs": 'import "./b.mjs";' }), /b\.mjs/],
+  [
+    "a job without a body",
+    () => folder({ "a.mjs": 'export default { name: "a" };' }),
+    /default export is no job/,
+  ],
   [
     "two modules with one name",
     () => folder({ "a.mjs": job("same"), "b.mjs": job("same") }),

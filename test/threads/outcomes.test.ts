@@ -1,6 +1,6 @@
 /** How bodies end, each way once: values, thrown things, results that can't travel, threads that are taken down. */
-import { expect, test } from "vitest";
-import { broken, completed, failed, fixture, startPool } from "./support.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { broken, completed, failed, fixture, startPool, TestPool } from "./support.ts";
 
 test("a body that returns nothing completes with undefined, and its duration is told", async () => {
   const pool = await startPool();
@@ -120,6 +120,7 @@ test("a heap that outgrows its limit step by step is one failed job of kind memo
 test("what an ended body left behind is blamed on it: the body that runs is rescued", async () => {
   const pool = await startPool();
   const type = pool.type("fails");
+  const blamed = pool.event("thread.blamed");
   const guilty = pool.give(type, { way: "leavesBehind" });
   const neighbour = pool.give(type, { way: "setsOffBomb" });
   expect(await guilty.outcome).toEqual(completed(undefined));
@@ -127,9 +128,7 @@ test("what an ended body left behind is blamed on it: the body that runs is resc
     kind: "rescued",
     reason: `job ${guilty.task.id}, which had ended, ended the thread: left behind`,
   });
-  expect(pool.events).toContainEqual(
-    expect.objectContaining({ type: "thread.blamed", jobId: guilty.task.id }),
-  );
+  expect(await blamed).toMatchObject({ jobId: guilty.task.id });
 });
 
 test.each([
@@ -137,6 +136,8 @@ test.each([
   ["throws.mjs", "throws", "ModuleLoadFailed", "this module cannot be loaded"],
   ["nothing.mjs", "nothing", "UnknownJob", "has no job as its default export"],
   ["other-name.mjs", "mine", "UnknownJob", 'defines job "another", not "mine"'],
+  ["throws-here.mjs", "throws-here", "ModuleLoadFailed", "only the main thread may load this"],
+  ["nothing-here.mjs", "nothing-here", "UnknownJob", "has no job as its default export"],
 ])("a module that can't serve (%s) fails its own jobs only", async (file, name, errorName, message) => {
   const pool = await startPool();
   const outcome = await pool.run(pool.type(name, broken(file)));
@@ -146,8 +147,43 @@ test.each([
   expect(await pool.run(pool.type("noop"))).toEqual(completed(undefined));
 });
 
+test.each(["never-here", "spins-here"])(
+  "a module that does not finish loading in a thread (%s) fails its job when its time is over",
+  async (name) => {
+    const pool = await startPool({ spares: 1, loadLimitMs: 1_500, captureStack: true });
+    const given = pool.give(pool.type(name, broken(`${name}.mjs`)));
+    const next = pool.give(pool.type("noop"));
+    const outcome = await given.outcome;
+    const message = expect.stringContaining("its module did not finish loading in 1500 ms");
+    expect(outcome).toEqual(failed({ kind: "timeout", message, final: false }));
+    const frames = outcome.kind === "failed" ? outcome.failure.report?.frames : undefined;
+    if (name === "spins-here") expect(frames?.[0]).toMatchObject({ function: "spins", line: 5 });
+    expect(await next.outcome).toEqual(completed(undefined));
+  },
+);
+
+test("a module that hangs as it is loaded ahead does not hold up what waits behind it", async () => {
+  const pool = new TestPool({ loadLimitMs: 1_500 });
+  onTestFinished(() => pool.pool.stop().then(() => {}));
+  // Before there is a thread: the first that comes loads what was used, and only then gets what waits.
+  const hangs = pool.give(pool.type("spins-here", broken("spins-here.mjs")));
+  const next = pool.give(pool.type("noop"));
+  await pool.pool.start();
+  const message = expect.stringContaining("its module did not finish loading in 1500 ms");
+  expect(await hangs.outcome).toEqual(failed({ kind: "timeout", message, final: false }));
+  expect(await next.outcome).toEqual(completed(undefined));
+});
+
 test("no args at all arrive as undefined, so that defaults work", async () => {
   const pool = await startPool();
   const outcome = await pool.run(pool.type("echo"), null);
   expect(outcome).toMatchObject({ kind: "completed", value: { args: undefined } });
+});
+
+test("a buffer in a result is a copy: what a module keeps is whole for the next job", async () => {
+  const pool = await startPool();
+  const type = pool.type("shares");
+  for (const _ of [1, 2]) {
+    expect(await pool.run(type, { way: "kept" })).toEqual(completed(new Uint8Array([1, 2, 3])));
+  }
 });

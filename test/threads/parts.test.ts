@@ -1,15 +1,19 @@
 /** The small parts that need no thread: sizes, source maps, what the system says, whose end it was. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readlinkSync } from "node:fs";
+import { mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { serialize } from "node:v8";
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { failureOf } from "../../src/threads/host/failure.ts";
 import { sizeOf } from "../../src/threads/host/size.ts";
-import { childrenOf, inspectThread, killAll } from "../../src/threads/inspect.ts";
+import { childrenOf, inspectThread, killAll } from "../../src/threads/kill/inspect.ts";
+import { mapFrame, sourceMapUrlOf } from "../../src/threads/kill/source-map.ts";
+import { framesTold } from "../../src/threads/kill/told-stack.ts";
 import { outcomeAtExit } from "../../src/threads/outcome.ts";
-import { mapFrame } from "../../src/threads/source-map.ts";
 
 test("a size is never below what serializing says by more than its header, within the limit", () => {
   fc.assert(
@@ -63,6 +67,58 @@ test("a frame is mapped by an inline source map, and left alone by a broken one"
   });
 });
 
+test("which map a script has is said in its file, by the last who says so", () => {
+  const folder = mkdtempSync(join(tmpdir(), "spillway-map-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, "a.js");
+  writeFileSync(path, "//# sourceMappingURL=old.map\ncode();\n//# sourceMappingURL=a.js.map\n");
+  expect(sourceMapUrlOf(path)).toBe("a.js.map");
+  expect(sourceMapUrlOf(`${pathToFileURL(path).href}?v=2`)).toBe("a.js.map");
+  writeFileSync(path, "code();\n");
+  expect(sourceMapUrlOf(path)).toBe("");
+  expect(sourceMapUrlOf("evalmachine.<anonymous>")).toBe("");
+});
+
+const ASKED = [
+  ["tell", "/lib/threads/host/stack.js", 20, 5],
+  [null, "", 1, 1],
+];
+const told = (frames: unknown) => framesTold({ result: { result: { value: JSON.stringify(frames) } } });
+
+test("of what a thread tells, the body's frames are its stack: not the question, the engine or the host", () => {
+  const frames = [
+    ...ASKED,
+    ["wait", null, null, null],
+    ["hangs", "/jobs/a.js", 7, 3],
+    [null, "file:///jobs/a.js", 9, 1],
+    ["begin", "/lib/threads/host/body.js", 30, 2],
+    ["next", "node:internal/timers", 5, 1],
+  ];
+  expect(told(frames)).toEqual([
+    { function: "hangs", file: "/jobs/a.js", line: 7, column: 3 },
+    { function: "(anonymous)", file: "/jobs/a.js", line: 9, column: 1 },
+  ]);
+});
+
+test.each([
+  ["nothing but Node's own", [["processTicksAndRejections", "node:internal/process/task_queues", 95, 5]]],
+  ["a file in TypeScript", [["hangs", "/jobs/a.ts", 7, 3]]],
+  ["a frame that is none", [["hangs", "/jobs/a.js", "7", 3]]],
+  ["no body", [["begin", "/lib/threads/host/body.js", 30, 2]]],
+])("where a thread tells of %s, the debugger is asked", (_, frames) => {
+  expect(told([...ASKED, ...frames])).toBeUndefined();
+});
+
+test("whatever a thread answers instead of its stack is none", () => {
+  fc.assert(
+    fc.property(fc.anything(), fc.jsonValue(), (answer, value) => {
+      expect(framesTold({ result: answer })).toBeUndefined();
+      expect(told(value)).toBeUndefined();
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
 test.runIf(process.platform === "linux")("a thread's state and its child processes are read", async () => {
   const tid = Number(readlinkSync("/proc/thread-self").split("/").at(-1));
   expect(inspectThread(tid)).toMatchObject({ state: "R", cpuTicks: expect.any(Number) });
@@ -81,7 +137,7 @@ test("a thread number that is not known tells nothing", () => {
   expect(childrenOf(0)).toEqual([]);
 });
 
-const quiet = { code: 1, error: undefined, dying: undefined, because: undefined };
+const quiet = { code: 1, error: undefined, dying: undefined, killed: false, because: undefined };
 const dying = { slot: 3, jobId: "guilty", failure: failureOf(new Error("boom"), "crash") };
 
 test.each([

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
+import type { Pool } from "../../src/threads/pool.ts";
 import { broken, completed, failed, startPool, TestPool } from "./support.ts";
 
 function folder(): string {
@@ -63,6 +64,22 @@ test("a task can be taken back until it starts, and then never runs", async () =
   writeFileSync(path, "");
   expect(await kept.outcome).toEqual(completed(undefined));
   expect(readFileSync(lines, "utf8")).toBe("kept\n");
+});
+
+test("a cancelled body whose end lies unread on the port is aborted, also when the next one is cancelled then", async () => {
+  const pool = await startPool({ graceMs: { timeout: 0, cancel: 60_000, shutdown: 0 } });
+  const listens = pool.type("listens");
+  const first = pool.give(listens, { way: "throws" });
+  const second = pool.give(listens, { way: "polls" });
+  await first.started;
+  pool.pool.abort(first.task, "cancel");
+  // without a turn of the event loop, so that nothing is read from the port meanwhile
+  const deadline = Date.now() + 10_000;
+  while (pool.pool.threads[0]?.running !== second.task.id && Date.now() < deadline);
+  pool.pool.abort(second.task, "cancel");
+  expect(first.ends, "no outcome comes from within abort").toBe(0);
+  expect(await first.outcome).toEqual({ kind: "aborted", reason: "cancel", report: undefined });
+  expect(await second.outcome).toEqual({ kind: "aborted", reason: "cancel", report: undefined });
 });
 
 test("jobs behind a long body move to a thread that has nothing to do", async () => {
@@ -151,7 +168,9 @@ test("after a kill the spare takes the slot, and another spare is built", async 
   await pool.run(pool.type("hangs"), { way: "loop" }, { maxExecutionTimeMs: 20 });
   expect(pool.pool.threads).toMatchObject([{ threadId: spare, state: "idle" }]);
   const { threadId } = await rebuilt;
-  expect(pool.pool.threads).toMatchObject([{ threadId: spare }, { threadId, state: "spare" }]);
+  // it is a spare once it has loaded what the other threads have
+  while (pool.pool.threads.at(-1)?.state !== "spare") await new Promise(setImmediate);
+  expect(pool.pool.threads).toMatchObject([{ threadId: spare }, { threadId }]);
 });
 
 // A hundred threads are built for it: on a machine with other work that takes its time.
@@ -240,7 +259,7 @@ test("a task of a type that was never registered is refused at once", async () =
 
 test("heaps tells what each thread uses", async () => {
   const pool = await startPool({ threads: 2 });
-  const heaps = await pool.pool.heaps();
+  const heaps = await (pool.pool as Pool).heaps();
   expect(heaps.length).toBe(2);
   for (const { heapBytes } of heaps) expect(heapBytes).toBeGreaterThan(1_000_000);
 });
@@ -282,3 +301,13 @@ test("a pool that was never started stops", async () => {
 function resources(): string[] {
   return process.getActiveResourcesInfo().filter((name) => name === "MessagePort" || name === "Worker");
 }
+
+test("a SharedArrayBuffer in a result is the same memory on both sides", async () => {
+  const pool = await startPool();
+  const type = pool.type("shares");
+  const outcome = await pool.run(type, { way: "shared" });
+  const value = outcome.kind === "completed" ? outcome.value : undefined;
+  expect(value).toBeInstanceOf(SharedArrayBuffer);
+  new Int32Array(value as SharedArrayBuffer)[0] = 42;
+  expect(await pool.run(type, { way: "reads" })).toEqual(completed(42));
+});

@@ -1,13 +1,28 @@
 /**
  * A pool for one test, and tasks that collect what is told of them.
  *
- * The pool is stopped when its test ends, and the test fails when a thread is left then.
+ * The pool is stopped when its test ends, and the test fails when a thread is left then. Tests that are true of every
+ * place where bodies run are run for each: `in-processes.test.ts` loads their files again.
  */
 import { pbkdf2Sync } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
-import { makePool, type Pool } from "../../src/threads/pool.ts";
-import type { LogLevel, Outcome, PoolEvent, PoolOptions, Task } from "../../src/threads/types.ts";
+import { Pool } from "../../src/threads/pool.ts";
+import { ProcessPool } from "../../src/threads/process/pool.ts";
+import type { LogLevel, Outcome, PoolEvent, PoolOptions, Task, ThreadPool } from "../../src/threads/types.ts";
+
+/** Where the bodies of a test run. */
+export type Place = "thread" | "process";
+
+let placeNow: Place = "thread";
+
+/** Where bodies of the tests run that are being defined. */
+export const place = (): Place => placeNow;
+
+/** From here on, tests are defined for this place. */
+export function defineFor(next: Place): void {
+  placeNow = next;
+}
 
 export const fixture = (name: string): string => new URL(`../fixtures/jobs/${name}`, import.meta.url).href;
 export const broken = (name: string): string => new URL(`../fixtures/broken/${name}`, import.meta.url).href;
@@ -26,18 +41,20 @@ export interface Given {
 
 export class TestPool {
   readonly events: PoolEvent[] = [];
-  readonly pool: Pool;
+  readonly pool: ThreadPool;
   #ids = 0;
   #listeners: ((event: PoolEvent) => void)[] = [];
 
   constructor(options: Partial<PoolOptions> = {}) {
-    this.pool = makePool({
+    const Place = placeNow === "process" ? ProcessPool : Pool;
+    this.pool = new Place({
       threads: 1,
       spares: 0,
       graceMs: { timeout: 0, cancel: 1_000, shutdown: 0 },
       captureStack: false,
       maxWedged: 1,
       resultLimitBytes: 100_000,
+      processes: { spares: options.spares ?? 0 },
       event: (event) => {
         this.events.push(event);
         for (const listener of this.#listeners) listener(event);

@@ -16,15 +16,16 @@ export function connectCalls(port: MessagePort, loader: Loader): Remote<MainCall
   const calls: HostCalls = {
     async load(type) {
       try {
-        await loader.load(type);
+        await loader.loadAhead(type);
         return undefined;
       } catch (error) {
         return (error as Error).message;
       }
     },
     heap() {
-      const { heapUsed, external, arrayBuffers } = process.memoryUsage();
-      return { heapBytes: heapUsed, externalBytes: external + arrayBuffers };
+      // array buffers are a part of what is external
+      const { heapUsed, external } = process.memoryUsage();
+      return { heapBytes: heapUsed, externalBytes: external };
     },
   };
   expose(calls, endpoint);

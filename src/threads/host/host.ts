@@ -1,7 +1,8 @@
 /**
- * The job host: takes batches from the port, runs one body after another, tells how each ended.
+ * The job host: takes batches from the port, runs one body after another (or several that wait at once), tells how each
+ * ended.
  *
- * Owns everything inside the thread: the queue of batches, the body that runs, the port. Promises main: a job's cell
+ * Owns everything inside the thread: the queue of batches, the bodies that run, the port. Promises main: a job's cell
  * says RUNNING before its body starts; a value is posted before the next body starts, so a kill loses none;
  * completions without a value are cells only, and main is woken for many at once. It dies with the thread, and the
  * cells then say what was running.
@@ -12,7 +13,7 @@ import { inspect } from "node:util";
 import type { MessagePort } from "node:worker_threads";
 import type { Failure } from "../../jobs/failure.ts";
 import { isSnooze } from "../../jobs/signals.ts";
-import { type Cells, cellsOn, DONE, ENDED, MASK, QUEUED, RUNNING, SKIPPED } from "../cells.ts";
+import { type Cells, cellsOn, DONE, ENDED, MASK, QUEUED, RING, RUNNING, SKIPPED } from "../cells.ts";
 import { monotonicMs } from "../clock.ts";
 import type { LogLevel } from "../types.ts";
 import * as wire from "../wire.ts";
@@ -20,10 +21,13 @@ import { begin, isThenable } from "./body.ts";
 import { connectCalls } from "./calls.ts";
 import { patchConsole } from "./console.ts";
 import { failureOf, plain } from "./failure.ts";
+import { Focus } from "./focus.ts";
 import { guardThread } from "./guards.ts";
 import { RunningJob } from "./job.ts";
 import { type LoadedJob, Loader } from "./loader.ts";
+import { exposeMemory } from "./memory.ts";
 import { sizeOf } from "./size.ts";
+import { exposeStack } from "./stack.ts";
 
 /** Completions wait at most this long for company. */
 const FLUSH_AFTER_MS = 0.2;
@@ -32,12 +36,16 @@ const MOST_LINES_UNREAD = 2_000;
 /** Bodies run at most this long without a turn of the event loop between them. */
 const YIELD_AFTER_MS = 10;
 
+const REHEARSAL: LoadedJob = { name: "rehearsal", perform() {} };
+
 type Batch = readonly (string | number)[];
 
 export function startHost(start: wire.HostStart): void {
   const host = new Host(start);
   guardThread(host);
   patchConsole(host);
+  exposeMemory(start.memoryLimited === true);
+  exposeStack();
   host.ready();
 }
 
@@ -53,27 +61,52 @@ export class Host {
   /** Index of the next job's first field in the first batch. */
   #at = 1;
   #pumping = false;
-  #current: RunningJob | undefined = undefined;
+  /** Bodies under way, by slot. */
+  readonly #bodies: (RunningJob | undefined)[] = new Array<RunningJob | undefined>(RING).fill(undefined);
+  /** Bodies that may be waited for at once, and how many are. */
+  readonly #most: number;
+  #awaited = 0;
+  /** Only where several bodies share the thread. */
+  readonly #focus: Focus | undefined;
   #now = 0;
   #turnAt = 0;
-  #flushedAt = 0;
-  #unflushed = false;
+  /** When the first of those ended that main is not woken for yet; 0 = there is none. */
+  #unflushedAt = 0;
   #flushArmed = false;
   #lines = 0;
   #droppedLines = 0;
 
   constructor(start: wire.HostStart) {
     this.cells = cellsOn(start.cells);
-    this.#loader = new Loader(this.cells.loading);
+    this.#loader = new Loader(this.cells);
     this.#port = start.port;
     this.#resultLimitBytes = start.resultLimitBytes;
+    this.#most = start.jobsPerThread;
+    this.#focus = this.#most > 1 ? new Focus(this.cells, this.#scope) : undefined;
     this.#calls = connectCalls(start.calls, this.#loader);
     this.#port.on("message", (message: Batch) => this.#receive(message));
   }
 
   ready(): void {
+    this.#rehearse();
     Atomics.store(this.cells.loading, 0, 0);
     this.#port.postMessage([wire.READY, threadNumber()]);
+  }
+
+  /**
+   * Half of what the first body after a kill would wait for is code that has never run and hooks that are not set up: a
+   * body of our own goes the whole way first. Main has given out no slot yet, and takes its end for nobody's. Where bodies
+   * share the thread main also reads whose code ran last, and who waits there is in no such hurry.
+   */
+  #rehearse(): void {
+    if (this.#most > 1) return;
+    const { state, start, durationMs } = this.cells;
+    this.#loader.standIn(REHEARSAL, () => {
+      Atomics.store(state, 0, QUEUED);
+      this.#receive([0, 0, 0, "", 0, 0, "null"]);
+    });
+    start[0] = durationMs[0] = 0;
+    Atomics.store(state, 0, 0);
   }
 
   ask(name: string, args: readonly unknown[]): Promise<unknown> {
@@ -124,9 +157,14 @@ export class Host {
   }
 
   tellDying(failure: Failure, children: readonly number[]): void {
-    const job = this.#scope.getStore() ?? this.#current;
+    const job = this.#scope.getStore() ?? this.#only();
     const slot = job === undefined || job.ended ? -1 : job.slot;
     this.#port.postMessage([wire.DYING, slot, failure, job?.id, children]);
+  }
+
+  /** The one body there is: code that belongs to nobody is taken for its. */
+  #only(): RunningJob | undefined {
+    return this.#most === 1 ? this.#bodies.find((job) => job !== undefined) : undefined;
   }
 
   #receive(message: Batch): void {
@@ -140,11 +178,12 @@ export class Host {
     } else if (word === wire.TO_ABORT) this.#abort(message[1] as number);
     else if (word === wire.TO_LANES) this.#lanes.push(...(message.slice(2) as string[]));
     else if (word === wire.TO_TYPES) this.#register(message);
+    else if (word === wire.TO_ANSWER) this.#port.postMessage([wire.ALIVE, -1]);
   }
 
   #abort(slot: number): void {
     this.#port.postMessage([wire.ALIVE, slot]);
-    if (this.#current?.slot === slot) this.#current.isCancelled();
+    this.#bodies[slot]?.isCancelled();
   }
 
   #register(message: Batch): void {
@@ -154,16 +193,30 @@ export class Host {
     }
   }
 
-  /** Runs bodies until one has to be waited for or none is left. Called again when the one waited for ends. */
+  /** Runs bodies until as many are waited for as may be, or none is left. Called again when one of those ends. */
   #pump(): void {
-    for (let job = this.#next(); job !== undefined; job = this.#next()) {
-      if (!this.#run(job)) return;
+    while (this.#awaited < this.#most) {
+      const job = this.#next();
+      if (job === undefined) {
+        this.#pumping = false;
+        this.#flush();
+        return;
+      }
+      if (!this.#run(job)) {
+        this.#awaited++;
+        if (this.#most === 1) return;
+        this.#now = monotonicMs();
+      }
       if (this.#now - this.#turnAt <= YIELD_AFTER_MS) continue;
       this.#yield();
       return;
     }
-    this.#pumping = false;
-    this.#flush();
+  }
+
+  /** One that was waited for has ended. */
+  #resume(): void {
+    this.#awaited--;
+    this.#pump();
   }
 
   // A chain of bodies, synchronous or of settled promises, would starve the port, timers and everyone's I/O.
@@ -189,7 +242,7 @@ export class Host {
         if (Atomics.compareExchange(state, slot, QUEUED, RUNNING) === QUEUED)
           return this.#job(batch, at, slot);
         Atomics.store(state, slot, SKIPPED);
-        this.#unflushed = true;
+        this.#unflushedAt ||= this.#now;
       }
       this.#batches.shift();
       this.#at = 1;
@@ -214,7 +267,7 @@ export class Host {
 
   /** True when the body has ended already. */
   #run(job: RunningJob): boolean {
-    this.#current = job;
+    this.#bodies[job.slot] = job;
     const loaded = this.#loader.loaded(job.type);
     if (loaded === undefined) return this.#load(job);
     job.startMs = this.#now;
@@ -227,8 +280,8 @@ export class Host {
       if (!isThenable(loaded)) return this.#loaded(job, loaded);
       this.#armFlush();
       loaded.then(
-        (value) => this.#loaded(job, value) && this.#pump(),
-        (error: unknown) => this.#fail(job, error) && this.#pump(),
+        (value) => this.#loaded(job, value) && this.#resume(),
+        (error: unknown) => this.#fail(job, error) && this.#resume(),
       );
       return false;
     } catch (error) {
@@ -246,11 +299,11 @@ export class Host {
   #perform(job: RunningJob, loaded: LoadedJob): boolean {
     let result: unknown;
     try {
-      result = this.#scope.run(job, begin, job, loaded);
+      result = this.#begin(job, loaded);
       if (!isThenable(result)) return this.#complete(job, result);
       result.then(
-        (value) => this.#complete(job, value) && this.#pump(),
-        (error: unknown) => this.#fail(job, error) && this.#pump(),
+        (value) => this.#complete(job, value) && this.#resume(),
+        (error: unknown) => this.#fail(job, error) && this.#resume(),
       );
     } catch (error) {
       return this.#fail(job, error);
@@ -259,9 +312,19 @@ export class Host {
     return false;
   }
 
+  #begin(job: RunningJob, loaded: LoadedJob): unknown {
+    if (this.#focus === undefined) return this.#scope.run(job, begin, job, loaded);
+    this.#focus.enter(job);
+    try {
+      return this.#scope.run(job, begin, job, loaded);
+    } finally {
+      this.#focus.leave();
+    }
+  }
+
   #complete(job: RunningJob, value: unknown): boolean {
     if (job.ended) return false;
-    if (value === undefined && !job.spoke) return this.#end(job, undefined);
+    if (value === undefined && !job.spoke && this.#most === 1) return this.#end(job, undefined);
     const bytes = value === undefined ? 0 : sizeOf(value, this.#resultLimitBytes);
     if (bytes > this.#resultLimitBytes) {
       const text = `the result is ${bytes} bytes, the limit is ${this.#resultLimitBytes}`;
@@ -280,14 +343,14 @@ export class Host {
   #end(job: RunningJob, message: readonly unknown[] | undefined): boolean {
     const { durationMs, state, start } = this.cells;
     job.finish();
-    this.#current = undefined;
+    this.#bodies[job.slot] = undefined;
     this.#now = monotonicMs();
     const began = start[job.slot] ?? 0;
     durationMs[job.slot] = began === 0 ? 0 : this.#now - began;
     if (message === undefined && !job.spoke) {
       Atomics.store(state, job.slot, DONE);
-      this.#unflushed = true;
-      if (this.#now - this.#flushedAt > FLUSH_AFTER_MS) this.#flush();
+      this.#unflushedAt ||= this.#now;
+      if (this.#now - this.#unflushedAt > FLUSH_AFTER_MS) this.#flush();
     } else {
       this.#postEnd(job, message ?? [wire.VALUE, job.slot, undefined]);
       Atomics.store(state, job.slot, ENDED);
@@ -307,7 +370,7 @@ export class Host {
   }
 
   #armFlush(): void {
-    if (!this.#unflushed || this.#flushArmed) return;
+    if (this.#unflushedAt === 0 || this.#flushArmed) return;
     this.#flushArmed = true;
     setImmediate(() => {
       this.#flushArmed = false;
@@ -316,9 +379,8 @@ export class Host {
   }
 
   #flush(): void {
-    if (!this.#unflushed) return;
-    this.#unflushed = false;
-    this.#flushedAt = this.#now;
+    if (this.#unflushedAt === 0) return;
+    this.#unflushedAt = 0;
     this.#port.postMessage(wire.LOOK);
   }
 }

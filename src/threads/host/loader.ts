@@ -9,6 +9,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Cells } from "../cells.ts";
 import { TypescriptLoader } from "./typescript.ts";
 
 /** What a job module's default export must have. */
@@ -35,11 +36,10 @@ export class Loader {
   readonly #urls: string[] = [];
   readonly #loaded: (LoadedJob | undefined)[] = [];
   readonly #typescript = new TypescriptLoader();
-  readonly #loading: Int32Array;
+  readonly #cells: Cells;
 
-  /** `loading` is the cell that keeps main from ending this thread while a module is being linked. */
-  constructor(loading: Int32Array) {
-    this.#loading = loading;
+  constructor(cells: Cells) {
+    this.#cells = cells;
   }
 
   register(type: number, name: string, url: string): void {
@@ -50,6 +50,13 @@ export class Loader {
   /** The job if its module is loaded already. */
   loaded(type: number): LoadedJob | undefined {
     return this.#loaded[type];
+  }
+
+  /** For the length of a call a job of the host's own stands where the first type will be. */
+  standIn(job: LoadedJob, during: () => void): void {
+    this.#loaded[0] = job;
+    during();
+    this.#loaded[0] = undefined;
   }
 
   /** Throws or rejects with a `LoadProblem`; a promise only where the module itself needs one. */
@@ -67,12 +74,25 @@ export class Loader {
     }
   }
 
+  /** As `load`, before there is a body to be blamed if it hangs: main reads from the cell what it was. */
+  async loadAhead(type: number): Promise<void> {
+    const { ahead } = this.#cells;
+    Atomics.store(ahead, 0, type + 1);
+    try {
+      await this.load(type);
+    } finally {
+      Atomics.compareExchange(ahead, 0, type + 1, 0);
+    }
+  }
+
+  /** While it says that it loads, main does not end this thread: that may take the process down (`cells.ts`). */
   #require(path: string): unknown {
-    Atomics.store(this.#loading, 0, 1);
+    const { loading } = this.#cells;
+    Atomics.store(loading, 0, 1);
     try {
       return require(path);
     } finally {
-      Atomics.store(this.#loading, 0, 0);
+      Atomics.store(loading, 0, 0);
     }
   }
 

@@ -5,7 +5,7 @@
  * the first `.ts` module and not before, since it costs 20 to 200 ms a thread: for `require()` its CommonJS hook,
  * which runs in the thread itself; for `import()` also its ESM hook, which starts one more thread.
  */
-import { tsxForImport, tsxForRequire } from "../tsx.ts";
+import { tsxForImport, tsxForRequire } from "../modules/tsx.ts";
 
 export class TypescriptLoader {
   #required = false;

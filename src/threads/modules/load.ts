@@ -8,9 +8,10 @@
 import { readdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { defineJob, isJobDefinition, type JobDefinition } from "../jobs/definition.ts";
-import { InvalidJob } from "../jobs/errors.ts";
-import { defaultExport, isJob, isTypescript } from "./host/loader.ts";
+import { defineJob, isJobDefinition, type JobDefinition } from "../../jobs/definition.ts";
+import { InvalidJob } from "../../jobs/errors.ts";
+import { defaultExport, isJob, isTypescript, type LoadedJob as LoadedShape } from "../host/loader.ts";
+import { LOAD_LIMIT_MS } from "../watch.ts";
 import { tsxForImport } from "./tsx.ts";
 
 /** A definition, and the module that threads load for it. */
@@ -25,19 +26,38 @@ const DECLARATION = /\.d\.[mc]?ts$/;
 
 /**
  * Loads the modules of a folder (not those below it), of one file, or of a list of either. Paths are taken from the
- * working directory.
+ * working directory; a module has `limitMs` to load.
  * @throws InvalidJob for a folder or file that is not there or can't be loaded, a module without a job as its
  * default export, and two modules that define one name.
  */
 export async function loadModules(
   jobs: URL | string | readonly (URL | string)[],
+  limitMs = LOAD_LIMIT_MS,
 ): Promise<readonly LoadedJob[]> {
   const given = typeof jobs === "string" || jobs instanceof URL ? [jobs] : jobs;
   const urls = new Set(given.flatMap(modulesAt));
   const loaded: LoadedJob[] = [];
-  for (const url of urls) loaded.push({ definition: await definitionAt(url), url });
+  for (const url of urls) loaded.push({ definition: await definitionAt(url, limitMs), url });
   refuseDoubles(loaded);
   return loaded;
+}
+
+let reloads = 0;
+
+/**
+ * The definition of this name in a module that has changed. What that module imports is not read anew here, only in
+ * threads; of a CommonJS module neither is the module itself.
+ * @throws InvalidJob when it does not load, or has no such job any more.
+ */
+export async function reloadModule(url: string, name: string): Promise<JobDefinition> {
+  const module = await importModule(`${url}?edit=${++reloads}`, LOAD_LIMIT_MS);
+  const all = [defaultExport(module), ...Object.values(module as object)];
+  const found = all.find((one) => isJob(one) && one.name === name);
+  if (isJob(found)) return definitionOf(found);
+  throw new InvalidJob(
+    fileURLToPath(url),
+    `it defines no job "${name}" any more; a new name needs a restart.`,
+  );
 }
 
 function modulesAt(place: URL | string): readonly string[] {
@@ -56,23 +76,42 @@ function pathOf(place: URL | string): string {
   return resolve(text);
 }
 
-async function definitionAt(url: string): Promise<JobDefinition> {
-  const job = defaultExport(await importModule(url));
-  if (isJobDefinition(job)) return job;
-  // Of a plain object the same is asked as of what defineJob made.
-  if (isJob(job)) return defineJob({ ...job } as unknown as Parameters<typeof defineJob>[0]) as JobDefinition;
+async function definitionAt(url: string, limitMs: number): Promise<JobDefinition> {
+  const job = defaultExport(await importModule(url, limitMs));
+  if (isJob(job)) return definitionOf(job);
   throw new InvalidJob(
     fileURLToPath(url),
     "its default export is no job: export default defineJob({ name, perform }). Helpers go elsewhere, or begin with _.",
   );
 }
 
-async function importModule(url: string): Promise<unknown> {
+/** Of a plain object the same is asked as of what defineJob made. */
+function definitionOf(job: LoadedShape): JobDefinition {
+  if (isJobDefinition(job)) return job;
+  return defineJob({ ...job } as unknown as Parameters<typeof defineJob>[0]) as JobDefinition;
+}
+
+/** A top-level await may never settle; what spins at its top level holds up this thread, and nothing can be done. */
+async function importModule(url: string, limitMs: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const why = `not done after ${limitMs} ms; does a top-level await wait for what never comes?`;
+    timer = setTimeout(() => reject(notLoaded(url, new Error(why))), limitMs);
+  });
+  try {
+    return await Promise.race([imported(url), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function imported(url: string): Promise<unknown> {
   try {
     return await import(url);
   } catch (error) {
-    if (isTypescript(url) && (error as { code?: unknown }).code === "ERR_UNKNOWN_FILE_EXTENSION") {
-      return importTypescript(url);
+    const [file = url] = url.split("?");
+    if (isTypescript(file) && (error as { code?: unknown }).code === "ERR_UNKNOWN_FILE_EXTENSION") {
+      return importTypescript(file);
     }
     throw notLoaded(url, error);
   }

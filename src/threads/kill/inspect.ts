@@ -48,9 +48,17 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** State of the thread with this system number; empty where it can't be read. */
 export function inspectThread(tid: number): ThreadState {
-  const folder = `/proc/self/task/${tid}`;
+  return tid === 0 ? {} : inspectTask(`/proc/self/task/${tid}`);
+}
+
+/** State of another process, of its main thread; empty where it can't be read. */
+export function inspectProcess(pid: number): ThreadState {
+  return inspectTask(`/proc/${pid}`);
+}
+
+function inspectTask(folder: string): ThreadState {
   const stat = read(`${folder}/stat`);
-  if (tid === 0 || stat === undefined) return {};
+  if (stat === undefined) return {};
   // The name in brackets may itself hold blanks and brackets.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const syscall = read(`${folder}/syscall`)?.split(" ")[0]?.trim();

@@ -2,12 +2,13 @@
  * From a place in what runs to the place in what was written.
  *
  * Owns no state and no cache: it is asked once a kill. Takes inline maps (tsx makes them) and `.map` files beside a
- * compiled module; a map that can't be read leaves the frame as it was.
+ * compiled module; a map that can't be read leaves the frame as it was. Which map a script has, the debugger says, or else its
+ * file does.
  */
 import { readFileSync } from "node:fs";
 import { SourceMap, type SourceMapPayload } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { Frame } from "../jobs/failure.ts";
+import type { Frame } from "../../jobs/failure.ts";
 
 /** A frame as the inspector has it: lines and columns count from 0. */
 export interface RawFrame {
@@ -16,6 +17,16 @@ export interface RawFrame {
   readonly sourceMapUrl: string;
   readonly line: number;
   readonly column: number;
+}
+
+/** What the file of a script says that its map is; "" for none. */
+export function sourceMapUrlOf(url: string): string {
+  try {
+    const said = readFileSync(asPath(url), "utf8").matchAll(/^\/\/[#@] sourceMappingURL=(\S+)\s*$/gm);
+    return [...said].at(-1)?.[1] ?? "";
+  } catch {
+    return "";
+  }
 }
 
 export function mapFrame(raw: RawFrame): Frame {

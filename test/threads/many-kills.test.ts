@@ -1,0 +1,50 @@
+/** `for (;;) {}` again and again: each is ended in time, slots come back, and nothing is left over. */
+import { readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import { completed, failed, startPool, type TestPool } from "./support.ts";
+
+const KILLS = process.env.SPILLWAY_LONG === "1" ? 1_000 : 100;
+/** As much as is warm after it. */
+const WARM_UP = 20;
+const MEGABYTE = 1_048_576;
+
+const threadsOfProcess = () => (process.platform === "linux" ? readdirSync("/proc/self/task").length : 0);
+
+/** Handles by kind, and what listens to the process. */
+function kept(): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of process.getActiveResourcesInfo()) counts[name] = (counts[name] ?? 0) + 1;
+  for (const name of process.eventNames()) counts[`on ${String(name)}`] = process.listenerCount(name);
+  return counts;
+}
+
+async function settled(pool: TestPool, threads: number): Promise<void> {
+  const noop = pool.type("noop");
+  while (pool.pool.threads.filter(({ state }) => state === "idle" || state === "spare").length < threads)
+    expect(await pool.run(noop)).toEqual(completed(undefined));
+}
+
+test(`${KILLS} endless bodies in a row are all ended in time, and nothing is left of them`, async () => {
+  const pool = await startPool({ threads: 2, spares: 1 });
+  const type = pool.type("hangs");
+  const lateMs: number[] = [];
+  const kill = async () => {
+    const outcome = await pool.run(type, { way: "loop" }, { maxExecutionTimeMs: 20 });
+    expect(outcome).toEqual(failed({ kind: "timeout" }));
+    if (outcome.kind === "failed") lateMs.push(outcome.durationMs - 20);
+  };
+  for (let i = 0; i < WARM_UP; i++) await kill();
+  await settled(pool, 3);
+  const before = { kept: kept(), threads: threadsOfProcess(), rss: process.memoryUsage.rss() };
+  for (let i = 0; i < KILLS; i++) await kill();
+  await settled(pool, 3);
+  expect(pool.pool.threads.map(({ state }) => state).sort()).toEqual(["idle", "idle", "spare"]);
+  expect(threadsOfProcess()).toBe(before.threads);
+  const { Timeout: _, ...after } = kept();
+  const { Timeout: __, ...first } = before.kept;
+  expect(after).toEqual(first);
+  expect((process.memoryUsage.rss() - before.rss) / MEGABYTE).toBeLessThan(64);
+  // generous: the machine is shared; the bench has the figures
+  const late = lateMs.sort((a, b) => a - b)[Math.floor(lateMs.length / 2)];
+  expect(late).toBeLessThan(1_000);
+}, 900_000);
