@@ -61,7 +61,8 @@ export interface Peerage {
 
 /** What adoption wants done; `T` is the delivery. */
 export interface AdoptionOut<T> {
-  start(item: T): void;
+  /** `unclaimed`: it came again, and nobody has it: somebody who is gone may have run it. */
+  start(item: T, unclaimed: boolean): void;
   /** It has ended: acknowledge it. */
   over(item: T): void;
   /** It is the redelivery of what is in hand: that one settles by this delivery from now on. */
@@ -90,6 +91,7 @@ export class Adoption<T> {
   readonly #self: string;
   readonly #peers: Peerage;
   readonly #inHand: (id: string) => InHand | undefined;
+  readonly #accounted: (item: T) => boolean;
   readonly #doubts = new Map<string, Doubt<T>[]>();
   /** Some doubt has lasted for so long that all of them are held. */
   #slow = false;
@@ -102,11 +104,14 @@ export class Adoption<T> {
     readonly self: string;
     readonly peers: Peerage;
     readonly inHand: (id: string) => InHand | undefined;
+    /** A list says who may be there, and all of those have been heard or have left: also a young node can judge. */
+    readonly accounted: (item: T) => boolean;
     readonly now: number;
   }) {
     this.#self = parts.self;
     this.#peers = parts.peers;
     this.#inHand = parts.inHand;
+    this.#accounted = parts.accounted;
     this.ended = new Ended(parts.now);
   }
 
@@ -119,11 +124,11 @@ export class Adoption<T> {
   arrived(copy: Copy, item: T, again: boolean, doubled: boolean, now: number, out: AdoptionOut<T>): void {
     const arrival = { copy, item, again, doubled };
     if (this.#isDecided(arrival, out)) return;
-    if (!again && !doubled) return out.start(item);
+    if (!again && !doubled) return out.start(item, false);
     const returned = this.#returned.get(copy.id);
     const mine = returned !== undefined && isSame(returned, copy);
     const doubt = new Doubt(arrival, again && !mine, now);
-    if (this.#nobodyElse(doubt)) return out.start(item);
+    if (this.#nobodyElse(doubt)) return out.start(item, doubt.flagged);
     this.#add(doubt);
     if (this.#slow) this.#hold(doubt, out);
     this.#askAll(now, out);
@@ -241,8 +246,8 @@ export class Adoption<T> {
 
   /** Every peer that is alive has said no, and nobody can be there whom we have not heard of yet. */
   #nobodyElse(doubt: Doubt<T>): boolean {
-    if (doubt.owner !== undefined || this.#peers.unheard || (doubt.flagged && this.#peers.young))
-      return false;
+    if (doubt.owner !== undefined || this.#peers.unheard) return false;
+    if (doubt.flagged && this.#peers.young && !this.#accounted(doubt.item)) return false;
     return this.#peers.names.every((name) => doubt.heard.has(name));
   }
 
@@ -277,7 +282,7 @@ export class Adoption<T> {
   /** It may be in hand or over by now, as the other of two copies. */
   #start(doubt: Doubt<T>, out: AdoptionOut<T>): void {
     this.#remove(doubt, out);
-    if (!this.#isDecided(doubt.arrival, out)) out.start(doubt.item);
+    if (!this.#isDecided(doubt.arrival, out)) out.start(doubt.item, doubt.flagged);
   }
 
   /** By what this node knows itself. */

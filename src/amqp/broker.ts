@@ -14,6 +14,8 @@ import type {
   ClusterKeys,
   Delivery,
   Found,
+  KeyRoom,
+  Look,
   PublishOptions,
   QueueCounts,
   QueuedJob,
@@ -23,10 +25,11 @@ import type {
   Subscription,
 } from "../broker/contract.ts";
 import { TooManyCancelled } from "../broker/errors.ts";
+import type { DeclaredQueue } from "../broker/foreign.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import type { RabbitCluster } from "./cluster.ts";
-import type { Handed } from "./handed.ts";
+import { Handed, refOf } from "./handed.ts";
 import { type Parts, partsOf, type RabbitBrokerOptions } from "./parts.ts";
 import { Readers } from "./readers.ts";
 import { Settlements } from "./settlements.ts";
@@ -41,6 +44,7 @@ export class RabbitBroker implements Broker {
   readonly description: string;
   readonly cluster: RabbitCluster;
   readonly keys: ClusterKeys;
+  readonly keyRoom: KeyRoom;
   readonly #parts: Parts;
   readonly #readers: Readers;
   readonly #settlements: Settlements;
@@ -53,6 +57,7 @@ export class RabbitBroker implements Broker {
     this.#readers = new Readers(this.#parts);
     this.#settlements = new Settlements(this.#parts, this.#readers);
     this.keys = this.#parts.keys;
+    this.keyRoom = { kind: "round", goRound: (delivery) => this.#settlements.goRound(delivery) };
     this.description = this.#parts.place;
     this.cluster = this.#parts.cluster;
   }
@@ -63,11 +68,13 @@ export class RabbitBroker implements Broker {
 
   /** Readers first, so that what is settled is acknowledged; then a farewell, so that nobody waits for us. */
   async close(): Promise<void> {
-    const { publisher, outgoing, custody, cluster, connections, coordinators } = this.#parts;
+    const { publisher, outgoing, custody, cluster, connections, coordinators, bindings } = this.#parts;
     if (!connections.ending()) return;
+    bindings.close();
     await publisher.drain(connections.isUp ? CLOSE_MS : 0);
     await outgoing.aged();
     await this.#settlements.drained(connections.isUp ? CLOSE_MS : 0);
+    await this.#readers.foreign.drained(connections.isUp ? CLOSE_MS : 0);
     await this.#readers.close();
     // what ended here and could not be acknowledged would be started by who hears of it last
     if (custody.hasUntold) await cluster.opened(CLOSE_MS);
@@ -83,10 +90,11 @@ export class RabbitBroker implements Broker {
     return this.#parts.names.queue(queue);
   }
 
-  async declare(queues: readonly QueueRef[]): Promise<void> {
-    const { topology, cluster, names, coordinators } = this.#parts;
+  async declare(queues: readonly DeclaredQueue[]): Promise<void> {
+    const { topology, bindings, cluster, names, coordinators } = this.#parts;
     await topology.base();
     for (const queue of queues) await topology.workQueue(queue);
+    for (const queue of queues) await bindings.declare(queue);
     this.#readers.know(queues);
     if (queues.length > 0) cluster.declared(queues.map((queue) => names.queue(queue)));
     for (const partition of new Set(queues.map((queue) => queue.partition)))
@@ -121,9 +129,14 @@ export class RabbitBroker implements Broker {
       .lane.subscribe(limit, (delivery) => this.#settlements.begin(delivery as Handed, deliver));
   }
 
-  /** Suspects' records rest on the coordinator: no delivery is a suspect yet. */
-  markStarted(): Promise<void> {
-    return DONE;
+  markStarted({ envelope }: Delivery, alone: boolean): Promise<void> {
+    return this.#parts.suspects.started(envelope, alone);
+  }
+
+  async markCrashed(delivery: Delivery): Promise<number> {
+    const crashes = await this.#parts.suspects.crashed(delivery.envelope);
+    if (delivery instanceof Handed) delivery.suspect = { crashes, alone: true };
+    return crashes;
   }
 
   complete(delivery: Delivery): void {
@@ -154,16 +167,15 @@ export class RabbitBroker implements Broker {
     partition: string,
     id: string,
   ): Promise<{ readonly found: Found; readonly envelope: Envelope | undefined }> {
-    const handed = this.#parts.custody.hands.get(id);
-    const here = handed?.envelope.partition === partition ? handed : undefined;
+    const here = this.#parts.custody.hands.get(refOf(partition, id));
     if (here !== undefined && this.#readers.takeBuffered(here))
       return Promise.resolve({ found: "available", envelope: here.envelope });
     return Promise.resolve({ found: here === undefined ? "absent" : "unsettled", envelope: here?.envelope });
   }
 
   find(partition: string, id: string): Promise<Found | "unknown"> {
-    const here = this.#parts.custody.hands.get(id)?.envelope.partition === partition;
-    return Promise.resolve(here ? "unsettled" : "unknown");
+    const here = this.#parts.custody.hands.get(refOf(partition, id));
+    return Promise.resolve(here === undefined ? "unknown" : "unsettled");
   }
 
   holderOf(partition: string, queueKey: string): Promise<string | undefined> {
@@ -187,15 +199,37 @@ export class RabbitBroker implements Broker {
     return this.counts(queue);
   }
 
+  takes(queue: QueueRef): boolean {
+    return this.#readers.takes(queue);
+  }
+
+  held(queue: QueueRef): readonly Envelope[] {
+    return this.#parts.custody.hands.of(queue).map(({ envelope }) => envelope);
+  }
+
   list(
     queue: QueueRef,
     limit: number,
+    look: Look = "careful",
   ): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }> {
-    return this.#readers.list(queue, limit);
+    return this.#readers.list(queue, limit, look);
   }
 
-  purge(queue: QueueRef): Promise<readonly string[]> {
-    return this.#readers.purge(queue);
+  /**
+   * What waits in retry and delay queues cannot be reached: it is purged when it comes, and in no count. Where no coordinator
+   * answers, that is left out, in words; what can be reached is purged all the same.
+   */
+  async purge(queue: QueueRef): Promise<readonly string[]> {
+    const { coordinators, logger, names } = this.#parts;
+    const told = coordinators.of(queue.partition).ask({ t: "purge", queue: queue.queue });
+    told.catch((error: Error) =>
+      logger.warn(
+        `purge of ${names.queue(queue)}: what waits in retry and delay queues stays: ${error.message}`,
+      ),
+    );
+    const ids = await this.#readers.purge(queue);
+    await told.catch(() => {});
+    return ids;
   }
 
   listBuried(queue: QueueRef, page?: BuriedPage): Promise<readonly BuriedJob[]> {

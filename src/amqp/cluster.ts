@@ -14,7 +14,8 @@ import { type Announcement, BEAT_MS, Peers, type PeersOut } from "./peers.ts";
 import { ECHO, SystemChannel, type SystemParts, type Told } from "./system-channel.ts";
 
 export interface ClusterListener {
-  node(name: string, boot: string, state: "up" | "late" | "gone"): void;
+  /** `farewell`: it is gone, and has said so. */
+  node(name: string, boot: string, state: "up" | "late" | "gone", farewell: boolean): void;
   mixed(name: string, difference: string): void;
   /** A message of adoption. */
   question(kind: string, from: string, body: unknown): void;
@@ -52,6 +53,7 @@ export class RabbitCluster implements Cluster, PeersOut {
   readonly #said = new Set<string>();
   #jobs: readonly string[] = [];
   #queues: readonly string[] = [];
+  #bindings: readonly string[] = [];
   #version = 1;
   #heardAt = 0;
   #isUnheard = false;
@@ -135,6 +137,12 @@ export class RabbitCluster implements Cluster, PeersOut {
     this.#changed();
   }
 
+  /** All bindings of this node, by name. */
+  bound(bindings: readonly string[]): void {
+    this.#bindings = bindings;
+    this.#changed();
+  }
+
   knows(job: string): boolean {
     return this.peers.knows(job);
   }
@@ -148,14 +156,14 @@ export class RabbitCluster implements Cluster, PeersOut {
     return Promise.resolve(this.#parts.candidate(partition, face));
   }
 
-  /** Straight to a queue of the broker, by its name; may be lost. */
-  put(queue: string, bytes: Buffer): void {
-    this.#system.put(queue, bytes);
+  /** Calls, to whoever has bound this key; may be lost. */
+  put(key: string, bytes: Buffer): void {
+    this.#system.put(key, bytes);
   }
 
-  peer(name: string, boot: string, state: "up" | "late" | "gone"): void {
+  peer(name: string, boot: string, state: "up" | "late" | "gone", farewell = false): void {
     if (state === "gone") this.#calls.gone(name);
-    this.#parts.listener.node(name, boot, state);
+    this.#parts.listener.node(name, boot, state, farewell);
   }
 
   #opened(): void {
@@ -210,6 +218,7 @@ export class RabbitCluster implements Cluster, PeersOut {
       says: {
         jobs: this.#jobs,
         queues: this.#queues,
+        bindings: this.#bindings,
         queueType,
         topology: TOPOLOGY_VERSION,
         nodeTimeoutMs,

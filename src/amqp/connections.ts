@@ -61,8 +61,9 @@ export class Connections {
     const { topology, cluster } = this.#parts();
     try {
       await this.consume.open();
-      await this.publish.open();
+      // with one connection nothing is declared yet; with both, everything comes up by itself
       await topology.checkVersion();
+      await this.publish.open();
       await topology.base();
       cluster.start();
       await cluster.linkUp();
@@ -106,6 +107,7 @@ export class Connections {
 
   #consumeUp(): void {
     this.#parts().topology.renew();
+    this.#parts().bindings.linkUp();
     this.#readers?.linkUp();
   }
 

@@ -7,6 +7,7 @@
  */
 import type { Clock } from "../kernel/types.ts";
 import { Adoption, type AdoptionOut, type Claim } from "./adoption.ts";
+import type { Roll } from "./coordinator/requests.ts";
 import type { Copy } from "./ended.ts";
 import { Handed, Hands } from "./handed.ts";
 import type { Peers } from "./peers.ts";
@@ -16,9 +17,12 @@ import type { QueueReader } from "./queue-reader.ts";
 export interface CustodyParts {
   readonly clock: Clock;
   readonly node: string;
+  readonly boot: string;
   readonly peers: Peers;
   /** The others can be heard, and hear us. */
   readonly canAsk: () => boolean;
+  /** The list of nodes that a partition's coordinator keeps; `undefined`: it has none, or has not said. */
+  readonly roll: (partition: string) => Roll | undefined;
   /** To all nodes, or to one. */
   readonly say: (kind: string, body: unknown, to?: string) => void;
 }
@@ -29,6 +33,8 @@ type Packed = readonly [id: string, attempt: number, hop: number, enqueuedAt: nu
 const LOOK_MS = 300;
 /** Ends that one message names. */
 const MOST_TOLD = 500;
+/** What a dead process had in hand comes again within this: it goes before all that waits. */
+const SUSPECT_MS = 3_600_000;
 /** Whether a job is still ours is asked no longer. */
 const CONFIRM_MS = 5_000;
 
@@ -52,30 +58,37 @@ export class Custody implements AdoptionOut<Handed> {
       self: parts.node,
       peers: parts.peers,
       inHand: (id) => this.hands.get(id),
+      accounted: ({ envelope }) => this.#isAccounted(envelope.partition),
       now: parts.clock.now(),
     });
   }
 
   /** `doubled`: it came through a queue that may make copies. */
   arrived(handed: Handed, doubled: boolean): void {
-    this.#adoption.arrived(handed.envelope, handed, handed.redelivered, doubled, this.#now, this);
+    handed.cameEarly = this.#parts.peers.young;
+    this.#adoption.arrived(handed.copy, handed, handed.redelivered, doubled, this.#now, this);
     if (!this.#adoption.settled) this.#lookSoon();
   }
 
   /** Its end is durable: the message is acknowledged, by us or by who has it now. */
   ended(handed: Handed): void {
-    const { attached, envelope } = handed;
-    this.#adoption.ended.add(envelope, this.#now, !attached);
+    const { attached, copy } = handed;
+    this.#adoption.ended.add(copy, this.#now, !attached);
     this.hands.remove(handed);
     if (attached) handed.reader.settled(handed);
-    else this.#parts.say("ended", [pack(envelope)]);
-    this.#adoption.left(envelope.id, this.#now, this);
+    else this.#parts.say("ended", [pack(copy)]);
+    this.#adoption.left(copy.id, this.#now, this);
   }
 
   /** It is the broker's again: this node answers for it no more. */
   gaveBack(handed: Handed): void {
     this.hands.remove(handed);
-    this.#adoption.gaveBack(handed.envelope, this.#now, this);
+    this.#adoption.gaveBack(handed.copy, this.#now, this);
+  }
+
+  /** It was looked at where it stands: it will come flagged, and nobody has had it. */
+  looked(copy: Copy): void {
+    this.#adoption.gaveBack(copy, this.#now, this);
   }
 
   /**
@@ -83,10 +96,10 @@ export class Custody implements AdoptionOut<Handed> {
    * have of it is held for that node as any other.
    */
   superseded(handed: Handed): void {
-    const { envelope, reader, source, tag } = handed;
+    const { envelope, reader, source, tag, foreign } = handed;
     this.hands.remove(handed);
-    this.#adoption.left(envelope.id, this.#now, this);
-    if (source !== undefined) this.arrived(new Handed(envelope, true, reader, source, tag), true);
+    this.#adoption.left(handed.copy.id, this.#now, this);
+    if (source !== undefined) this.arrived(new Handed(envelope, true, reader, source, tag, foreign), true);
   }
 
   /** A channel is gone; what it brought and somebody has stays in hand. */
@@ -95,7 +108,7 @@ export class Custody implements AdoptionOut<Handed> {
     for (const handed of forgotten) this.hands.remove(handed);
     this.hands.untie(from);
     this.#adoption.lost((item) => item.source === from, this);
-    for (const { envelope } of forgotten) this.#adoption.left(envelope.id, this.#now, this);
+    for (const { copy } of forgotten) this.#adoption.left(copy.id, this.#now, this);
   }
 
   /** What ended here and could not be acknowledged: whoever gets it must know, also when this node is gone. */
@@ -161,7 +174,7 @@ export class Custody implements AdoptionOut<Handed> {
       };
       const stop = this.#parts.clock.timer(CONFIRM_MS, () => confirmation.answer(true));
       this.#confirmations.add(confirmation);
-      this.#parts.say("mine", [pack(handed.envelope)]);
+      this.#parts.say("mine", [pack(handed.copy)]);
       this.#confirm(confirmation);
     });
   }
@@ -175,9 +188,29 @@ export class Custody implements AdoptionOut<Handed> {
       );
   }
 
-  start(handed: Handed): void {
+  start(handed: Handed, unclaimed: boolean): void {
+    if (unclaimed && this.#maySuspect(handed)) handed.suspect = { crashes: 0, alone: false };
     this.hands.add(handed);
     handed.reader.lane.push(handed);
+  }
+
+  /** Everybody on the list is heard, or has left: nobody silent can have it. */
+  #isAccounted(partition: string): boolean {
+    const { roll, peers, node, boot } = this.#parts;
+    const nodes = roll(partition)?.nodes;
+    return nodes?.every(([name, its]) => peers.has(name) || (name === node && its === boot)) === true;
+  }
+
+  /**
+   * It may have run where a process died: one that this node, or the coordinator, has seen going without a farewell, or
+   * that is on the list and silent; where there is no list, any that went before this node came.
+   */
+  #maySuspect({ envelope, cameEarly }: Handed): boolean {
+    const { roll, peers, clock } = this.#parts;
+    if (peers.crashedWithin(SUSPECT_MS)) return true;
+    const known = roll(envelope.partition);
+    if (known === undefined) return cameEarly;
+    return clock.now() - known.crashedAt < SUSPECT_MS || !this.#isAccounted(envelope.partition);
   }
 
   over(handed: Handed): void {
@@ -217,7 +250,7 @@ export class Custody implements AdoptionOut<Handed> {
   }
 
   #heardClaims(of: Confirmation, from: string, claims: readonly (readonly [Copy, Claim])[]): void {
-    const said = claims.find(([copy]) => copy.id === of.handed.envelope.id);
+    const said = claims.find(([copy]) => copy.id === of.handed.copy.id);
     if (said === undefined) return;
     if (said[1] !== "no") return of.answer(false);
     of.heard.add(from);

@@ -5,6 +5,7 @@
  * less than 5 s old; what ended without a delivery to acknowledge stays 10 minutes. A broker that is killed gives out
  * again what was acknowledged in its last half second. Dies with the process: then a copy may run once more.
  */
+import { hashOf, IdFilter } from "./id-filter.ts";
 
 /** What tells copies of one job apart: a copy that was published later has a higher hop, or a higher attempt. */
 export interface Copy {
@@ -24,9 +25,28 @@ const LONG_COUNT = 50_000;
 /** The whole of most ends is their `enqueuedAt`: attempt 0, hop 0. */
 type Mark = number | Copy;
 
+/** Of most ids that are asked for nothing is known: their filter says so. */
+class Generation {
+  readonly #marks = new Map<string, Mark>();
+  readonly #filter = new IdFilter();
+
+  get size(): number {
+    return this.#marks.size;
+  }
+
+  get(id: string, hash: number): Mark | undefined {
+    return this.#filter.mayHave(hash) ? this.#marks.get(id) : undefined;
+  }
+
+  set(id: string, hash: number, mark: Mark): void {
+    this.#filter.add(hash);
+    this.#marks.set(id, mark);
+  }
+}
+
 export class Ended {
-  #young = new Map<string, Mark>();
-  #old = new Map<string, Mark>();
+  #young = new Generation();
+  #old: Generation | undefined = undefined;
   #since: number;
   readonly #long = new Map<string, { readonly copy: Copy; readonly until: number }>();
 
@@ -41,8 +61,9 @@ export class Ended {
   add(copy: Copy, now: number, long: boolean): void {
     if (long) this.#addLong(copy, now);
     this.#turnOver(now);
-    const known = this.#young.get(copy.id) ?? this.#old.get(copy.id);
-    this.#young.set(copy.id, known !== undefined && covers(known, copy) ? known : markOf(copy));
+    const hash = hashOf(copy.id);
+    const known = this.#young.get(copy.id, hash) ?? this.#old?.get(copy.id, hash);
+    this.#young.set(copy.id, hash, known !== undefined && covers(known, copy) ? known : markOf(copy));
   }
 
   #addLong(copy: Copy, now: number): void {
@@ -55,10 +76,11 @@ export class Ended {
 
   /** Whether this copy, or a later one of the same job, has ended. */
   has(copy: Copy): boolean {
+    const hash = hashOf(copy.id);
     return (
-      covers(this.#young.get(copy.id), copy) ||
-      covers(this.#old.get(copy.id), copy) ||
-      covers(this.#long.get(copy.id)?.copy, copy)
+      covers(this.#young.get(copy.id, hash), copy) ||
+      covers(this.#old?.get(copy.id, hash), copy) ||
+      (this.#long.size > 0 && covers(this.#long.get(copy.id)?.copy, copy))
     );
   }
 
@@ -68,7 +90,7 @@ export class Ended {
   }
 
   get size(): number {
-    return this.#young.size + this.#old.size + this.#long.size;
+    return this.#young.size + (this.#old?.size ?? 0) + this.#long.size;
   }
 
   /** The clock is looked at once in 64 ends. */
@@ -79,7 +101,7 @@ export class Ended {
     const age = now - this.#since;
     if (age < (full ? LEAST_AGE_MS : HALF_AGE_MS)) return;
     this.#old = this.#young;
-    this.#young = new Map();
+    this.#young = new Generation();
     this.#since = now;
   }
 

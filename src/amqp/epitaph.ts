@@ -10,6 +10,10 @@ import type { BuriedJob } from "../broker/contract.ts";
 import { decodeEnvelope, encodeEnvelope } from "../jobs/codec.ts";
 import { Envelope, type HistoryEntry } from "../jobs/envelope.ts";
 import type { BuriedReason, BuriedRecord, Failure } from "../jobs/failure.ts";
+import { type Parcel, packedIn } from "./parcel.ts";
+
+/** `parcel`: it is a message of another system, and may be read again. */
+export type Grave = BuriedJob & { readonly parcel?: Parcel };
 
 const RECORD = "spillway-record";
 const JOB = "spillway-job";
@@ -45,14 +49,14 @@ function fitting(record: BuriedRecord): string {
 const shorter = (text: string) => (text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text);
 
 /** One message of a buried queue as the broker's contract has it. */
-export function buriedJobOf(message: ConsumeMessage): BuriedJob {
+export function buriedJobOf(message: ConsumeMessage): Grave {
   const headers = (message.properties.headers ?? {}) as Record<string, unknown>;
   const record = recordOf(headers[RECORD]) ?? unknownRecord();
   return jobOf(message, record, headers[JOB]);
 }
 
 /** What stands in `$unroutable`: its queue was deleted while it waited, or it was returned too often. */
-export function unroutableJobOf(message: ConsumeMessage, buriedAt: number): BuriedJob {
+export function unroutableJobOf(message: ConsumeMessage, buriedAt: number): Grave {
   const record: BuriedRecord = {
     reason: "unroutable",
     buriedAt,
@@ -67,7 +71,13 @@ export function unroutableJobOf(message: ConsumeMessage, buriedAt: number): Buri
   return jobOf(message, record, undefined);
 }
 
-function jobOf(message: ConsumeMessage, record: BuriedRecord, last: unknown): BuriedJob {
+function jobOf(message: ConsumeMessage, record: BuriedRecord, last: unknown): Grave {
+  const parcel = packedIn(message);
+  if (parcel !== undefined) {
+    // its bytes are another system's, whatever they look like
+    const raw = Uint8Array.from(message.content);
+    return { id: messageIdOf(message), envelope: undefined, record, raw, parcel };
+  }
   const decoded = decodeEnvelope(message.content);
   const id = decoded.ok ? decoded.envelope.id : messageIdOf(message);
   if (!decoded.ok) return { id, envelope: undefined, record, raw: Uint8Array.from(message.content) };

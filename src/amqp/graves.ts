@@ -7,15 +7,18 @@
  */
 import type { ConsumeMessage } from "amqplib";
 import type { BuriedJob, BuriedPage, QueueRef, RequeueOutcome } from "../broker/contract.ts";
-import { BrokerRefused } from "../broker/errors.ts";
+import { BrokerRefused, UnknownQueue } from "../broker/errors.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { InvalidJob } from "../jobs/errors.ts";
 import { requeued } from "../jobs/retry.ts";
 import type { Clock } from "../kernel/types.ts";
-import { buriedJobOf, unroutableJobOf } from "./epitaph.ts";
+import { buriedJobOf, type Grave, unroutableJobOf } from "./epitaph.ts";
 import type { Link } from "./link.ts";
 import type { Names } from "./names.ts";
+import type { Parcel } from "./parcel.ts";
+import { closed } from "./patience.ts";
 import { hasCode } from "./refusal.ts";
+import { Turns } from "./turns.ts";
 import { type Verdict, type VisitParts, visit } from "./visit.ts";
 
 export interface GraveParts extends VisitParts {
@@ -26,6 +29,8 @@ export interface GraveParts extends VisitParts {
   readonly exists: (name: string) => Promise<boolean>;
   /** Publishes a job to its queue; resolves with the reason when it was refused. */
   readonly enqueue: (envelope: Envelope) => Promise<Error | undefined>;
+  /** Publishes a message of another system to its queue, to be read once more. */
+  readonly passOn: (queue: QueueRef, parcel: Parcel, id: string) => Promise<void>;
   /** Jobs with queue keys that were dropped: their ids may be used again. */
   readonly dropped: (partition: string, ids: readonly string[]) => void;
 }
@@ -36,7 +41,7 @@ const PAGE = 100;
 const LOCK_MS = 10_000;
 const LOCK_AGAIN_MS = 50;
 
-type Look = (job: BuriedJob) => Verdict | Promise<Verdict>;
+type Look = (job: Grave) => Verdict | Promise<Verdict>;
 
 export class Graves {
   readonly #parts: GraveParts;
@@ -65,7 +70,7 @@ export class Graves {
   ): Promise<RequeueOutcome[]> {
     const outcomes: RequeueOutcome[] = [];
     await this.#chosen(queue, ids, async (job) => {
-      const error = await this.#requeueOne(job, argsText);
+      const error = await this.#requeueOne(queue, job, argsText);
       outcomes.push({ id: job.id, error });
       return error === undefined ? "take" : "keep";
     });
@@ -84,13 +89,21 @@ export class Graves {
     return dropped;
   }
 
-  async #requeueOne(job: BuriedJob, argsText: string | undefined): Promise<Error | undefined> {
+  async #requeueOne(queue: QueueRef, job: Grave, argsText: string | undefined): Promise<Error | undefined> {
+    if (job.parcel !== undefined && argsText === undefined) return this.#passOn(queue, job.parcel, job.id);
     if (job.envelope === undefined)
       return new InvalidJob(
         job.id,
         `its bytes are no job (${job.record.error.message}); it can only be dropped`,
       );
     return this.#parts.enqueue(requeued(job.envelope, argsText));
+  }
+
+  async #passOn(queue: QueueRef, parcel: Parcel, id: string): Promise<Error | undefined> {
+    const { exists, names, passOn } = this.#parts;
+    if (!(await exists(names.queue(queue)))) return new UnknownQueue(queue.partition, queue.queue);
+    await passOn(queue, { message: parcel.message, hop: parcel.hop + 1, since: 0 }, id);
+    return undefined;
   }
 
   /** Stops looking when all that were named have been found. */
@@ -106,7 +119,7 @@ export class Graves {
 
   #visit(queue: QueueRef, look: Look): Promise<void> {
     let stopped = false;
-    const noting = async (job: BuriedJob) => {
+    const noting = async (job: Grave) => {
       const verdict = await look(job);
       stopped = verdict === "stop";
       return verdict;
@@ -121,7 +134,7 @@ export class Graves {
   /** Of all queues: only those of this one are looked at. */
   #unroutable(queue: QueueRef, look: Look): Promise<void> {
     const { names, clock } = this.#parts;
-    const ours = (message: ConsumeMessage, job: BuriedJob) =>
+    const ours = (message: ConsumeMessage, job: Grave) =>
       job.envelope === undefined
         ? message.fields.routingKey.endsWith(names.queue(queue))
         : job.envelope.partition === queue.partition && job.envelope.queue === queue.queue;
@@ -158,7 +171,7 @@ export class Graves {
         );
         return async () => {
           await link.answered(channel.deleteQueue(name)).catch(() => {});
-          await link.answered(channel.close()).catch(() => {});
+          await link.answered(closed(channel)).catch(() => {});
         };
       } catch (error) {
         if (!hasCode(error, 405)) throw error;
@@ -167,21 +180,5 @@ export class Graves {
       }
       await new Promise<void>((resolve) => clock.timer(LOCK_AGAIN_MS, resolve));
     }
-  }
-}
-
-/** Whoever asks for the same name waits for who asked before. */
-class Turns {
-  readonly #last = new Map<string, Promise<unknown>>();
-
-  take<T>(name: string, what: () => Promise<T>): Promise<T> {
-    const mine = (this.#last.get(name) ?? Promise.resolve()).then(what);
-    const over: Promise<unknown> = mine
-      .catch(() => {})
-      .then(() => {
-        if (this.#last.get(name) === over) this.#last.delete(name);
-      });
-    this.#last.set(name, over);
-    return mine;
   }
 }

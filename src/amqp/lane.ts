@@ -22,6 +22,7 @@ export interface LaneOwner {
 export class LaneSubscription implements Subscription {
   unsettled = 0;
   paused = false;
+  givesWay = false;
   cancelled = false;
 
   constructor(
@@ -45,11 +46,19 @@ export class LaneSubscription implements Subscription {
 
   pause(): void {
     this.paused = true;
+    this.givesWay = false;
+    this.lane.changed();
+  }
+
+  giveWay(): void {
+    this.paused = true;
+    this.givesWay = true;
     this.lane.changed();
   }
 
   resume(): void {
     this.paused = false;
+    this.givesWay = false;
     this.lane.changed();
   }
 
@@ -95,6 +104,11 @@ export class Lane {
 
   get consumed(): boolean {
     return this.#subscriptions.length > 0;
+  }
+
+  /** Other nodes are to have what nobody here has started. */
+  get givesWay(): boolean {
+    return this.consumed && this.#subscriptions.every((one) => one.givesWay);
   }
 
   /** What waits here, in order, without touching it. */

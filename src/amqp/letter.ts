@@ -28,6 +28,9 @@ export interface Route {
 /** A header of what was sent twice: neither of the two is flagged. */
 export const COPY = "spillway-copy";
 
+/** A header of what waits in a retry or delay queue: since when, in milliseconds since the epoch. */
+export const PUT_OFF_AT = "spillway-put-off-at";
+
 export class Letter {
   returned = false;
   /** Settled; a confirm that comes later means nothing. */

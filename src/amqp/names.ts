@@ -18,16 +18,23 @@ export class Names {
   readonly delayed: string;
   readonly system: string;
   readonly #root: string;
+  readonly #ours: string;
   readonly #before: string;
 
   constructor(prefix: string | undefined) {
     this.#root = prefix ?? "spillway";
+    this.#ours = this.#own("");
     this.#before = prefix === undefined ? "" : `${prefix}.`;
     this.enqueue = this.#own("enqueue");
     this.work = this.#own("work");
     this.unroutable = this.#own("unroutable");
     this.delayed = this.#own("delayed");
     this.system = this.#own("system");
+  }
+
+  /** Whether it is one of ours. By the default exchange a re-queue goes; a delay keeps the name of the last rung it was put on. */
+  isOurs(exchange: string): boolean {
+    return exchange === "" || exchange.startsWith(this.#ours);
   }
 
   #own(name: string): string {
@@ -42,7 +49,7 @@ export class Names {
     return `${this.queue(queue)}.$buried`;
   }
 
-  /** Where calls of a partition's coordinator wait for it. */
+  /** The routing key by which calls reach a partition's coordinator. */
   coordinator(partition: string): string {
     return `${this.#before}${partition}.$coordinator`;
   }

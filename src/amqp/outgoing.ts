@@ -15,8 +15,9 @@ import type { Clock } from "../kernel/types.ts";
 import { delayKey, secondsOf, topRung } from "./delay.ts";
 import type { EnqueueGroup } from "./enqueue-group.ts";
 import { headersOf, messageIdOf } from "./epitaph.ts";
-import { COPY, Letter, type Route, type Sent } from "./letter.ts";
+import { COPY, Letter, PUT_OFF_AT, type Route, type Sent } from "./letter.ts";
 import type { Names } from "./names.ts";
+import { headerOf, type Parcel } from "./parcel.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Topology } from "./topology.ts";
 
@@ -90,19 +91,22 @@ export class Outgoing {
     const body = Buffer.from(encodeEnvelope(envelope));
     if (body.length > MESSAGE_BYTES_MAX)
       return { kind: "unsent", error: new PayloadTooLarge(envelope.job, body.length, MESSAGE_BYTES_MAX) };
-    const { route, queues } = await this.#delayed(envelope, dueAt - this.#parts.clock.now());
-    const sent = await this.#send(route, body, envelope, false);
+    const now = this.#parts.clock.now();
+    const { route, queues } = await this.#delayed(envelope, dueAt - now);
+    const sent = await this.#send(route, body, envelope, false, { [PUT_OFF_AT]: now });
     if (sent.kind === "confirmed") await this.#aged(queues);
     return sent;
   }
 
   /** Resolves when what takes the job's place is stored; rejects when it cannot be. */
   async replace(next: Envelope, dueAt: number): Promise<void> {
-    const ms = dueAt - this.#parts.clock.now();
+    const now = this.#parts.clock.now();
+    const ms = dueAt - now;
     const body = Buffer.from(encodeEnvelope(next));
+    const headers = ms <= 0 ? undefined : { [PUT_OFF_AT]: now };
     for (let tries = 1; ; tries++) {
       const { route, queues } = ms <= 0 ? this.#atOnce(next) : await this.#waiting(next, ms);
-      const sent = await this.#send(route, body, next, true);
+      const sent = await this.#send(route, body, next, true, headers);
       if (sent.kind === "confirmed") return this.#aged(queues);
       if (sent.kind !== "returned" || tries === GONE_TRIES) throw failureOf(sent, route);
       this.#parts.topology.renew(); // what waits was deleted under us: declared again
@@ -118,6 +122,20 @@ export class Outgoing {
   /** Bytes that are no job, as they came. */
   buryRaw(queue: QueueRef, message: ConsumeMessage, record: BuriedRecord): Promise<void> {
     return this.#bury(queue, message.content, messageIdOf(message), "", headersOf(record, undefined));
+  }
+
+  /** A message of another system that no job could be made of: its bytes, and what came with them. */
+  buryForeign(queue: QueueRef, parcel: Parcel, id: string, record: BuriedRecord): Promise<void> {
+    const headers = { ...headersOf(record, undefined), ...headerOf(parcel) };
+    return this.#bury(queue, parcel.message.content, id, "", headers);
+  }
+
+  /** To its queue again, now or after a while, as what it is. */
+  async passOn(queue: QueueRef, parcel: Parcel, id: string, ms: number): Promise<void> {
+    const { route, queues } = ms <= 0 ? this.#atOnce(queue) : await this.#delayed(queue, ms);
+    const sent = await this.#letter(route, parcel.message.content, id, "", headerOf(parcel), true);
+    if (sent.kind !== "confirmed") throw failureOf(sent, route);
+    await this.#aged(queues);
   }
 
   /** A message of a buried queue goes behind the others, as it is. */
@@ -154,7 +172,7 @@ export class Outgoing {
     }
   }
 
-  #atOnce(next: Envelope): { route: Route; queues: readonly string[] } {
+  #atOnce(next: QueueRef): { route: Route; queues: readonly string[] } {
     const { names } = this.#parts;
     const key = names.queue(next);
     return { route: { exchange: names.work, key }, queues: [key] };
@@ -172,18 +190,24 @@ export class Outgoing {
     return { route: { exchange: name, key: names.queue(next) }, queues: [name] };
   }
 
-  async #delayed(envelope: Envelope, ms: number): Promise<{ route: Route; queues: readonly string[] }> {
+  async #delayed(queue: QueueRef, ms: number): Promise<{ route: Route; queues: readonly string[] }> {
     const { topology, names } = this.#parts;
     const seconds = secondsOf(ms);
-    if (seconds === 0) return this.#atOnce(envelope);
+    if (seconds === 0) return this.#atOnce(queue);
     await topology.delay(seconds);
     const exchange = names.delay(topRung(seconds));
-    const key = delayKey(seconds, names.queue(envelope));
+    const key = delayKey(seconds, names.queue(queue));
     return { route: { exchange, key }, queues: [names.delay(topRung(seconds))] };
   }
 
-  #send(route: Route, body: Buffer, { id, job }: Envelope, must: boolean): Promise<Sent> {
-    return this.#letter(route, body, id, job, undefined, must);
+  #send(
+    route: Route,
+    body: Buffer,
+    { id, job }: Envelope,
+    must: boolean,
+    headers: Record<string, unknown> | undefined,
+  ): Promise<Sent> {
+    return this.#letter(route, body, id, job, headers, must);
   }
 
   #letter(

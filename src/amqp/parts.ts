@@ -10,9 +10,10 @@ import type { BrokerContext, BrokerLogger } from "../broker/factory.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Clock } from "../kernel/types.ts";
+import { Bindings } from "./bindings.ts";
 import { RabbitCluster } from "./cluster.ts";
 import { Connections } from "./connections.ts";
-import { Coordinators } from "./coordinator/coordinators.ts";
+import { Coordinators, type CoordinatorsParts } from "./coordinator/coordinators.ts";
 import { JobKeys } from "./coordinator/job-keys.ts";
 import { type Counted, Counts } from "./counts.ts";
 import { Custody } from "./custody.ts";
@@ -21,9 +22,11 @@ import { Graves } from "./graves.ts";
 import { Names } from "./names.ts";
 import { checkNodeTimeout, placeOf, type RabbitSettings } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
+import type { Parcel } from "./parcel.ts";
 import { Publisher } from "./publisher.ts";
 import { hasCode, plain } from "./refusal.ts";
 import { Scratch } from "./scratch.ts";
+import { Suspects } from "./suspects.ts";
 import { Topology } from "./topology.ts";
 import type { VisitParts } from "./visit.ts";
 
@@ -36,12 +39,15 @@ export interface Parts {
   readonly clock: Clock;
   readonly node: string;
   readonly nodeTimeoutMs: number;
+  readonly unknownJobGraceMs: number | undefined;
   readonly logger: BrokerLogger;
   /** Where the broker is, for people. */
   readonly place: string;
   readonly names: Names;
   readonly connections: Connections;
   readonly topology: Topology;
+  /** Exchanges of other systems. */
+  readonly bindings: Bindings;
   readonly publisher: Publisher;
   readonly outgoing: Outgoing;
   readonly cluster: RabbitCluster;
@@ -56,6 +62,9 @@ export interface Parts {
   readonly coordinators: Coordinators;
   readonly keys: JobKeys;
   readonly enqueues: Enqueues;
+  readonly suspects: Suspects;
+  /** Crashes of its own after which a job is buried as poison. */
+  readonly maxCrashes: number;
 }
 
 /** What the parts need of the queues' readers, which are made of them. */
@@ -66,6 +75,7 @@ export interface ReaderPorts {
 
 const SILENT: BrokerLogger = { info() {}, warn() {}, error() {} };
 const NODE_TIMEOUT_MS = 10_000;
+const MAX_CRASHES = 3;
 
 /** What the parts below need of each other before all of them are there. */
 type Late = () => Parts;
@@ -81,32 +91,44 @@ export function partsOf(options: RabbitBrokerOptions, readers: ReaderPorts): Par
   const { queueType, newQueueGraceMs: graceMs } = settings;
   const topology = new Topology({ scratch, names, clock, broker: place, queueType, graceMs });
   const boot = randomBytes(6).toString("hex");
-  const own = { settings, clock, node, boot, nodeTimeoutMs, logger, place, names, connections, topology };
-  const publisher = publisherOf(own);
-  const outgoing = new Outgoing({
-    publisher,
-    topology,
-    names,
+  const { unknownJobGraceMs } = options;
+  const own = {
+    settings,
     clock,
-    retryLevels: options.retryLevels ?? [],
-  });
+    node,
+    boot,
+    nodeTimeoutMs,
+    unknownJobGraceMs,
+    logger,
+    place,
+    names,
+    connections,
+    topology,
+  };
+  const publisher = publisherOf(own);
+  const { retryLevels = [] } = options;
+  const outgoing = new Outgoing({ publisher, topology, names, clock, retryLevels });
   const cluster = clusterOf(own, late);
-  const say: RabbitCluster["say"] = (kind, body, to) => cluster.say(kind, body, to);
-  const custody = new Custody({ clock, node, peers: cluster.peers, say, canAsk: () => cluster.isOpen });
+  const custody = custodyOf(own, cluster, late);
   const count = countBy(scratch);
   const exists = async (name: string) => (await count(name)).ready !== undefined;
   const republish: VisitParts["republish"] = (queue, message) => outgoing.republish(queue, message);
   const visits: VisitParts = { link: connections.consume, clock, republish };
-  const coordinators = coordinatorsOf(own, late, exists, readers, options.regrantMs ?? REGRANT_MS);
+  const { regrantMs = REGRANT_MS, persister } = options;
+  const coordinators = coordinatorsOf(own, late, exists, readers, { regrantMs, persister });
   const keys = new JobKeys(coordinators);
+  const suspects = new Suspects(coordinators);
   const enqueues = new Enqueues({ connections, outgoing, keys, clock, place, refusalOf: readers.refusalOf });
   const enqueue = (envelope: Envelope) => enqueues.one(envelope);
   const dropped = (partition: string, ids: readonly string[]) => keys.dropped(partition, ids);
-  const graves = new Graves({ ...visits, names, broker: place, exists, enqueue, dropped });
+  const passOn = (queue: QueueRef, parcel: Parcel, id: string) => outgoing.passOn(queue, parcel, id, 0);
+  const graves = new Graves({ ...visits, names, broker: place, exists, enqueue, passOn, dropped });
+  const bindings = bindingsOf(own, cluster);
   const counts = new Counts(clock, count);
   const events = () => connections.events;
   const parts: Parts = {
     ...own,
+    bindings,
     publisher,
     outgoing,
     cluster,
@@ -120,6 +142,8 @@ export function partsOf(options: RabbitBrokerOptions, readers: ReaderPorts): Par
     coordinators,
     keys,
     enqueues,
+    suspects,
+    maxCrashes: options.maxCrashes ?? MAX_CRASHES,
   };
   return parts;
 }
@@ -140,6 +164,18 @@ function publisherOf({ connections, clock, place, settings, topology, logger }: 
   });
 }
 
+function bindingsOf({ clock, names, topology, logger }: Own, cluster: RabbitCluster): Bindings {
+  return new Bindings({
+    clock,
+    nameOf: (queue) => names.queue(queue),
+    bind: (queue, binding) => topology.bind(queue, binding),
+    unbind: (queue, binding) => topology.unbind(queue, binding),
+    announce: (all) => cluster.bound(all),
+    isElsewhere: (binding) => cluster.peers.binds(binding),
+    warn: (text) => logger.warn(plain(text)),
+  });
+}
+
 function clusterOf(own: Own, late: Late): RabbitCluster {
   const { connections, clock, node, boot, nodeTimeoutMs, logger, place, names, topology, settings } = own;
   return new RabbitCluster({
@@ -155,10 +191,11 @@ function clusterOf(own: Own, late: Late): RabbitCluster {
     nodeTimeoutMs,
     queueType: settings.queueType,
     listener: {
-      node: (name, itsBoot, state) => {
+      node: (name, itsBoot, state, farewell) => {
         connections.events?.node(name, state);
         if (state === "gone") late().custody.peerGone(name);
-        if (state !== "late") late().coordinators.peer({ node: name, boot: itsBoot }, state === "up");
+        const id = { node: name, boot: itsBoot };
+        if (state !== "late") late().coordinators.peer(id, state === "up", farewell);
       },
       mixed: (name, difference) => connections.events?.mixed(name, difference),
       question: (kind, from, body) =>
@@ -174,6 +211,18 @@ function clusterOf(own: Own, late: Late): RabbitCluster {
   });
 }
 
+function custodyOf({ clock, node, boot }: Own, cluster: RabbitCluster, late: Late): Custody {
+  return new Custody({
+    clock,
+    node,
+    boot,
+    peers: cluster.peers,
+    say: (kind, body, to) => cluster.say(kind, body, to),
+    canAsk: () => cluster.isOpen,
+    roll: (partition) => late().coordinators.known(partition)?.roll,
+  });
+}
+
 /** The kind of message by which a coordinator speaks. */
 const COORDINATOR = "coordinator";
 const REGRANT_MS = 3_000;
@@ -183,7 +232,7 @@ function coordinatorsOf(
   late: Late,
   exists: (name: string) => Promise<boolean>,
   readers: ReaderPorts,
-  regrantMs: number,
+  { regrantMs, persister }: Pick<CoordinatorsParts, "regrantMs" | "persister">,
 ): Coordinators {
   return new Coordinators({
     link: connections.coordinate,
@@ -193,13 +242,14 @@ function coordinatorsOf(
     broker: place,
     graceMs: settings.newQueueGraceMs,
     regrantMs,
+    persister,
     exists,
     put: (queue, bytes) => late().cluster.put(queue, bytes),
     say: (body, to) => late().cluster.say(COORDINATOR, body, to),
     peers: () => late().cluster.peers.alive.map((peer) => ({ node: peer.name, boot: peer.boot })),
     young: () => late().cluster.peers.young,
     out: (partition) => ({
-      marked: () => {},
+      roll: () => late().custody.look(),
       paused: (queue, paused) => {
         readers.stopped({ partition, queue });
         connections.events?.paused({ partition, queue }, paused);

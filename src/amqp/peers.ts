@@ -11,6 +11,8 @@ export interface Announcement {
   readonly jobs: readonly string[];
   /** Names of queues on the broker that it has declared. */
   readonly queues: readonly string[];
+  /** Exchanges of other systems that it makes jobs of: names of bindings. Nodes of an earlier version say nothing of that. */
+  readonly bindings?: readonly string[];
   readonly queueType: string;
   readonly topology: number;
   readonly nodeTimeoutMs: number;
@@ -30,8 +32,8 @@ export interface Peer {
 }
 
 export interface PeersOut {
-  /** `state` changed; `gone` also means that it is in the list no more. */
-  peer(name: string, boot: string, state: "up" | "late" | "gone"): void;
+  /** `state` changed; `gone` also means that it is in the list no more, and without a farewell that it may have died. */
+  peer(name: string, boot: string, state: "up" | "late" | "gone", farewell?: boolean): void;
 }
 
 export const BEAT_MS = 2_000;
@@ -43,6 +45,9 @@ const HELLO_MS = 1_000;
 /** Who has left is told from who has only been heard of by name. */
 const MOST_DEPARTED = 1_000;
 
+/** What another node says may be anything. */
+const isIn = (list: unknown, text: string) => Array.isArray(list) && list.includes(text);
+
 export class Peers {
   readonly #peers = new Map<string, Peer>();
   readonly #goneMs: number;
@@ -51,6 +56,8 @@ export class Peers {
   connectedMs = 0;
   /** The same since it was last cut off. */
   #sinceMs = 0;
+  /** `connectedMs` when somebody was last gone without a farewell. */
+  #crashedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(nodeTimeoutMs: number) {
     this.#goneMs = nodeTimeoutMs;
@@ -64,6 +71,11 @@ export class Peers {
   /** It has only just come (back), and may not have heard of everybody who is there. */
   get unheard(): boolean {
     return this.#sinceMs < HELLO_MS;
+  }
+
+  /** Somebody was gone without a farewell within this time. */
+  crashedWithin(ms: number): boolean {
+    return this.connectedMs - this.#crashedAtMs < ms;
   }
 
   get alive(): readonly Peer[] {
@@ -91,6 +103,11 @@ export class Peers {
     return false;
   }
 
+  /** Whether a live node makes jobs of what comes by this binding. */
+  binds(binding: string): boolean {
+    return this.alive.some(({ announcement }) => isIn(announcement?.bindings, binding));
+  }
+
   /** Anything that came from it is a sign of life. */
   heard(name: string, boot: string, out: PeersOut): Peer {
     const known = this.#peers.get(name);
@@ -104,6 +121,7 @@ export class Peers {
     }
     // its process is another one: it answers for itself, and has nothing of what the one before had in hand. Not gone
     // and up again: of two processes that share a name by mistake each would free what the other has, at every beat.
+    if (known !== undefined) this.#crashedAtMs = this.connectedMs;
     if (known !== undefined)
       return Object.assign(known, { boot, silentMs: 0, version: 0, announcement: undefined });
     const peer: Peer = { name, boot, silentMs: 0, late: false, version: 0, announcement: undefined };
@@ -128,11 +146,16 @@ export class Peers {
 
   /** It said farewell. */
   left(name: string, boot: string, out: PeersOut): void {
+    this.#gone(name, boot, true, out);
+  }
+
+  #gone(name: string, boot: string, farewell: boolean, out: PeersOut): void {
     if (this.#departed.size >= MOST_DEPARTED) this.#departed.clear();
     this.#departed.add(`${name} ${boot}`);
     if (this.#peers.get(name)?.boot !== boot) return;
     this.#peers.delete(name);
-    out.peer(name, boot, "gone");
+    if (!farewell) this.#crashedAtMs = this.connectedMs;
+    out.peer(name, boot, "gone", farewell);
   }
 
   /** Our own connection is gone: whoever comes now is not heard. */
@@ -153,7 +176,7 @@ export class Peers {
     this.#sinceMs += step;
     for (const peer of [...this.#peers.values()]) {
       peer.silentMs += step;
-      if (peer.silentMs >= this.#goneMs) this.left(peer.name, peer.boot, out);
+      if (peer.silentMs >= this.#goneMs) this.#gone(peer.name, peer.boot, false, out);
       else if (peer.silentMs >= LATE_MS && !peer.late) {
         peer.late = true;
         out.peer(peer.name, peer.boot, "late");

@@ -8,6 +8,7 @@ import type { Channel, ConsumeMessage } from "amqplib";
 import type { Clock } from "../kernel/types.ts";
 import type { Handed } from "./handed.ts";
 import { AckLedger } from "./ledger.ts";
+import { closed } from "./patience.ts";
 
 export interface ChannelOwner {
   message(message: ConsumeMessage, from: QueueChannel): void;
@@ -59,6 +60,11 @@ export class QueueChannel {
   /** What the broker may send ahead, all consumers together. */
   get prefetch(): number {
     return this.#prefetch;
+  }
+
+  /** It has all that it may have ahead: the broker sends nothing before something is acknowledged. */
+  get isFull(): boolean {
+    return this.#prefetch > 0 && this.#ledger.open + this.#ledger.pending >= this.#prefetch;
   }
 
   /** Delivered and neither settled nor handed back. */
@@ -141,7 +147,7 @@ export class QueueChannel {
     this.#heldBack = false;
     while (this.#ledger.pending > 0) this.#flush();
     this.#closing = true;
-    await this.#channel.close().catch(() => {});
+    await closed(this.#channel);
   }
 }
 

@@ -2,7 +2,7 @@
  * One queue on this node: a channel that follows what its subscriptions want, and follows the broker when it breaks.
  *
  * Owns the channel and its consumers. More is wanted: one more consumer; less: gated here at once, fewer consumers later;
- * none (paused): the consumers are cancelled and what has not started is held. When the last subscription ends, what has
+ * none (paused): the consumers are cancelled and what has not started is held, or handed back where it gives way. When the last subscription ends, what has
  * not started is handed back in order, and the channel stays until what runs has settled. A channel that breaks is made
  * anew with backoff; a queue that was deleted under us is declared again, and that is said.
  */
@@ -12,6 +12,7 @@ import type { Clock } from "../kernel/types.ts";
 import type { Handed } from "./handed.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
 import type { Link } from "./link.ts";
+import { CLOSE_MS, within } from "./patience.ts";
 import { type ChannelOwner, QueueChannel } from "./queue-channel.ts";
 import { channelError, hasCode } from "./refusal.ts";
 
@@ -56,6 +57,8 @@ export class QueueReader implements LaneOwner, ChannelOwner {
   #busy = false;
   #running: Promise<void> = Promise.resolve();
   #again = false;
+  /** What the last step has gone for. */
+  #aim = 0;
   #failures = 0;
   #waiting = false;
   #closing = false;
@@ -118,11 +121,42 @@ export class QueueReader implements LaneOwner, ChannelOwner {
     if (this.#closing) this.#endWhenIdle();
   }
 
+  /** What has never been in anybody's hands: its place is taken by what was published for it. */
+  acknowledge(from: QueueChannel, tag: number): void {
+    from.settle(tag);
+    if (this.#closing) this.#endWhenIdle();
+  }
+
+  /** It takes from the broker, or will as soon as it can. */
+  get takes(): boolean {
+    return this.lane.wanted > 0 || (this.#channel?.prefetch ?? 0) > 0;
+  }
+
+  /** Looks while nothing can come: every place of the window is taken, and stays so. `undefined`: there was a free one. */
+  async whileFull<T>(look: () => Promise<T>): Promise<T | undefined> {
+    const channel = this.#channel;
+    if (this.#busy || channel?.isFull !== true) return undefined;
+    this.#busy = true;
+    channel.holdBack(true);
+    try {
+      return await look();
+    } finally {
+      channel.holdBack(false);
+      this.#busy = false;
+      void this.#reconcile();
+    }
+  }
+
   /** Back as it came: kept here while somebody wants this queue, else the broker's again. */
   release(handed: Handed): void {
-    if (!this.#closing) return this.lane.putBack(handed);
+    if (!this.#returns) return this.lane.putBack(handed);
     this.#returning.push(handed);
     if (this.#returning.length === 1) this.#home.clock.turn(() => void this.#reconcile());
+  }
+
+  /** What is released goes back to the broker. */
+  get #returns(): boolean {
+    return this.#closing || this.lane.givesWay;
   }
 
   /** Cancels, hands back, closes, whatever state it is in. */
@@ -131,8 +165,7 @@ export class QueueReader implements LaneOwner, ChannelOwner {
     this.#stopTimers();
     this.#returning.push(...this.lane.takeAll());
     const channel = this.#channel;
-    if (channel === undefined) return;
-    await channel.close();
+    if (channel !== undefined) await within(this.#home.clock, CLOSE_MS, channel.close());
   }
 
   message(message: ConsumeMessage, from: QueueChannel): void {
@@ -193,12 +226,16 @@ export class QueueReader implements LaneOwner, ChannelOwner {
       this.#busy = false;
     }
     if (this.#closing) this.#endWhenIdle();
+    // a consumer counts when the broker has answered: a pause before that has seen nothing to take away
+    else if (this.#want !== this.#aim) this.wantedChanged();
   }
 
   async #step(): Promise<void> {
     const { link, clock } = this.#home;
-    if (!link.isUp || this.#waiting) return;
     const want = this.#want;
+    this.#aim = want;
+    if (!link.isUp || this.#waiting) return;
+    if (!this.#returns) for (const handed of this.#returning.splice(0)) this.lane.putBack(handed);
     if (this.#channel === undefined) {
       if (want === 0) return;
       this.#channel = new QueueChannel(await link.channel(), clock, this);
@@ -207,7 +244,7 @@ export class QueueReader implements LaneOwner, ChannelOwner {
     const have = channel.prefetch;
     if (want === 0) {
       if (have > 0) await link.answered(channel.shrink(0));
-      if (!this.#closing) return this.#holdWhilePaused();
+      if (!this.#returns) return this.#holdWhilePaused();
       this.#returning.push(...this.lane.takeAll());
       return this.#giveBack(channel);
     }
@@ -265,16 +302,13 @@ export class QueueReader implements LaneOwner, ChannelOwner {
   async #giveBack(channel: QueueChannel): Promise<void> {
     const back = this.#returning.splice(0).filter((one) => one.source === channel);
     if (back.length === 0) return;
-    if (this.#closing && back.length === channel.open) {
-      for (const handed of back) this.#home.gaveBack(handed);
-      return channel.close();
-    }
+    // all of them first: when the channel ends in the middle the broker has the rest again, and asks nobody
+    for (const handed of back) this.#home.gaveBack(handed);
+    if (this.#closing && back.length === channel.open) return channel.close();
     const oneByOne = !this.#home.classic && /^[0-3]\./.test(this.#home.link.serverVersion);
     for (const handed of back.sort((a, b) => a.place - b.place)) {
-      if (channel.closed) return;
-      this.#home.gaveBack(handed);
       channel.giveBack(handed);
-      if (oneByOne) await this.#home.link.answered(channel.roundTrip(this.name));
+      if (oneByOne && !channel.closed) await this.#home.link.answered(channel.roundTrip(this.name));
     }
   }
 

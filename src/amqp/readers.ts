@@ -5,7 +5,7 @@
  * acknowledged. When a connection dies its readers wait for the next one.
  */
 import type { ConsumeMessage } from "amqplib";
-import type { QueueCounts, QueuedJob, QueueRef } from "../broker/contract.ts";
+import type { Look, QueueCounts, QueuedJob, QueueRef } from "../broker/contract.ts";
 import { UnknownQueue } from "../broker/errors.ts";
 import { decodeEnvelope } from "../jobs/codec.ts";
 import type { Envelope } from "../jobs/envelope.ts";
@@ -13,8 +13,11 @@ import type { BuriedRecord } from "../jobs/failure.ts";
 import { hasKeys } from "./coordinator/job-keys.ts";
 import { UNASKED } from "./counts.ts";
 import { messageIdOf } from "./epitaph.ts";
+import { ForeignMessages } from "./foreign.ts";
 import { Handed } from "./handed.ts";
-import { COPY } from "./letter.ts";
+import { COPY, PUT_OFF_AT } from "./letter.ts";
+import { Looks } from "./looks.ts";
+import { parcelOf } from "./parcel.ts";
 import type { Parts } from "./parts.ts";
 import type { QueueChannel } from "./queue-channel.ts";
 import { QueueReader, type ReaderHome } from "./queue-reader.ts";
@@ -25,7 +28,9 @@ import { type Verdict, visit } from "./visit.ts";
 const KNOWN_MS = 30_000;
 
 export class Readers implements ReaderHome {
+  readonly foreign: ForeignMessages;
   readonly #parts: Parts;
+  readonly #looks: Looks;
   /** By name; one that ends is replaced by the next at once. */
   readonly #current = new Map<string, QueueReader>();
   readonly #ending = new Set<QueueReader>();
@@ -34,6 +39,8 @@ export class Readers implements ReaderHome {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.foreign = new ForeignMessages(parts);
+    this.#looks = new Looks(parts);
   }
 
   get link() {
@@ -96,21 +103,31 @@ export class Readers implements ReaderHome {
   }
 
   release(handed: Handed): void {
-    const { reader } = handed;
-    const again = new Handed(handed.envelope, true, reader, handed.source, handed.tag);
+    const { envelope, reader, source, tag, foreign } = handed;
+    const again = new Handed(envelope, true, reader, source, tag, foreign);
+    again.suspect = handed.suspect;
     this.#parts.custody.hands.add(again);
     reader.release(again);
   }
 
   message(message: ConsumeMessage, from: QueueChannel, reader: QueueReader): void {
-    const { deliveryTag, redelivered } = message.fields;
+    const { deliveryTag: tag, redelivered } = message.fields;
+    const parcel = parcelOf(message, this.#parts.names);
+    if (parcel !== undefined)
+      return this.foreign.arrived({ parcel, from, tag, reader }, (job) =>
+        this.#parts.custody.arrived(
+          new Handed(job.envelope, redelivered, reader, from, tag, job),
+          mayBeDoubled(message),
+        ),
+      );
     const decoded = decodeEnvelope(message.content);
     const problem = decoded.ok ? misplaced(decoded.envelope, reader.queue) : decoded.reason;
     if (!decoded.ok || problem !== undefined) {
       const id = decoded.ok ? decoded.envelope.id : messageIdOf(message);
       return this.#bury(message, id, from, reader, problem ?? "");
     }
-    const handed = new Handed(decoded.envelope, redelivered, reader, from, deliveryTag);
+    const handed = new Handed(decoded.envelope, redelivered, reader, from, tag);
+    if (!redelivered) handed.putOffAt = putOffAtOf(message);
     this.#parts.custody.arrived(handed, mayBeDoubled(message));
   }
 
@@ -157,23 +174,26 @@ export class Readers implements ReaderHome {
     return this.#parts.cluster.peers.alive.some((peer) => peer.announcement?.queues.includes(name) === true);
   }
 
-  /** What this node holds; what stands on the broker too, where nobody could be overtaken by that. */
-  async list(queue: QueueRef, limit: number): Promise<{ jobs: readonly QueuedJob[]; complete: boolean }> {
+  list(
+    queue: QueueRef,
+    limit: number,
+    how: Look,
+  ): Promise<{ jobs: readonly QueuedJob[]; complete: boolean }> {
     const name = this.nameOf(queue);
-    const held = this.#current.get(name)?.lane.waiting ?? [];
-    const jobs: QueuedJob[] = held.slice(0, limit).map(({ envelope }) => available(envelope));
-    const { ready, consumers } = await this.#parts.count(name);
-    if (ready === undefined || ready === 0) return { jobs, complete: jobs.length === held.length };
-    const consumed = consumers > 0 || this.#current.get(name)?.lane.consumed === true;
-    if (consumed || jobs.length >= limit) return { jobs, complete: false };
-    let seen = 0;
-    await visit(this.#parts.visits, name, (message) => {
-      seen += 1;
-      const decoded = decodeEnvelope(message.content);
-      if (decoded.ok) jobs.push(available(decoded.envelope));
-      return jobs.length >= limit ? "stop" : "keep";
-    });
-    return { jobs, complete: seen >= ready };
+    const jobIn = (message: ConsumeMessage) => this.#jobIn(message, queue);
+    return this.#looks.list({ name, reader: this.#current.get(name), jobIn }, limit, how);
+  }
+
+  /** Whether this node takes from it, now or as soon as it can. */
+  takes(queue: QueueRef): boolean {
+    return this.#current.get(this.nameOf(queue))?.takes === true;
+  }
+
+  /** The job that a message on the broker is, or will be; its bytes say so only where it came by an exchange of ours. */
+  #jobIn(message: ConsumeMessage, queue: QueueRef): Promise<Envelope | undefined> | Envelope | undefined {
+    if (parcelOf(message, this.#parts.names) !== undefined) return this.foreign.jobIn(message, queue);
+    const decoded = decodeEnvelope(message.content);
+    return decoded.ok ? decoded.envelope : undefined;
   }
 
   /** By reading and acknowledging: RabbitMQ's own purge names nothing. What this node holds and has not started too. */
@@ -185,9 +205,9 @@ export class Readers implements ReaderHome {
     this.#purgeHeld(reader, ids);
     if ((await this.#parts.count(name)).ready === undefined) return ids;
     await visit(this.#parts.visits, name, async (message): Promise<Verdict> => {
-      const decoded = decodeEnvelope(message.content);
-      ids.push(decoded.ok ? decoded.envelope.id : messageIdOf(message));
-      if (decoded.ok && hasKeys(decoded.envelope)) await this.#parts.keys.end(decoded.envelope, "ended");
+      const envelope = await this.#jobIn(message, queue);
+      ids.push(envelope?.id ?? messageIdOf(message));
+      if (envelope !== undefined && hasKeys(envelope)) await this.#parts.keys.end(envelope, "ended");
       return "take";
     });
     this.#purgeHeld(reader, ids);
@@ -239,7 +259,7 @@ export class Readers implements ReaderHome {
     const { outgoing, events } = this.#parts;
     outgoing.buryRaw(reader.queue, message, record).then(
       () => {
-        from.settle(message.fields.deliveryTag);
+        reader.acknowledge(from, message.fields.deliveryTag);
         const { partition, queue } = reader.queue;
         events()?.buried(partition, queue, id, record);
       },
@@ -248,12 +268,16 @@ export class Readers implements ReaderHome {
   }
 }
 
-const available = (envelope: Envelope): QueuedJob => ({ envelope, state: "available", dueAt: undefined });
-
 /** A job that stands in another partition's queue would run under that one's keys and limits. */
 function misplaced(envelope: Envelope, { partition, queue }: QueueRef): string | undefined {
   if (envelope.partition === partition && envelope.queue === queue) return undefined;
   return `its header says queue ${envelope.partition}.${envelope.queue}, and it stood in ${partition}.${queue}`;
+}
+
+function putOffAtOf(message: ConsumeMessage): number | undefined {
+  const headers = message.properties.headers as Record<string, unknown> | undefined;
+  const at = headers?.[PUT_OFF_AT];
+  return typeof at === "number" ? at : undefined;
 }
 
 /** A retry or delay queue of ours, or a lost confirm, may have made two of it, and neither would be flagged. */

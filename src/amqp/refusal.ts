@@ -79,7 +79,7 @@ export function channelError(thrown: unknown, broker: string, what: string): Err
   const error = thrown as AmqpError;
   const message = String(error?.message ?? thrown);
   if (error?.code === 406 && /inequivalent/.test(message))
-    return new TopologyConflict(what.replace(/^queue /, ""), difference(message), {
+    return new TopologyConflict(what, difference(message), {
       cause: new Error(plain(message)),
     });
   if (error?.code === 403) return new BrokerRefused(broker, permissionWords(error, what));

@@ -5,13 +5,18 @@
  * is done twice. A job without keys is acknowledged in the same turn.
  */
 import type { Delivery } from "../broker/contract.ts";
+import { poisonRecord } from "../broker/poison.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
+import { snoozed } from "../jobs/retry.ts";
 import { hasKeys, type Leaving } from "./coordinator/job-keys.ts";
 import { Handed } from "./handed.ts";
 import type { Parts } from "./parts.ts";
 import { within } from "./patience.ts";
 import type { Readers } from "./readers.ts";
+
+/** How long a job is away that goes round. */
+const ROUND_MS = 1_000;
 
 export class Settlements {
   readonly #parts: Parts;
@@ -23,8 +28,22 @@ export class Settlements {
     this.#readers = readers;
   }
 
-  /** Its keys are asked for first; `deliver` comes when it may go on. */
+  /** What is counted against a suspect, and keys, are asked for first; `deliver` comes when it may go on. */
   begin(handed: Handed, deliver: (delivery: Delivery) => void): void {
+    if (this.#isPurged(handed)) return this.#purge(handed);
+    if (handed.suspect === undefined) return this.#beginKeyed(handed, deliver);
+    this.#parts.suspects.countedOf(handed.envelope).then(
+      (crashes) => {
+        if (!handed.live) return;
+        if (crashes >= this.#parts.maxCrashes) return this.#buryPoison(handed, crashes);
+        handed.suspect = { crashes, alone: crashes > 0 };
+        this.#beginKeyed(handed, deliver);
+      },
+      () => this.release(handed), // the node is closed
+    );
+  }
+
+  #beginKeyed(handed: Handed, deliver: (delivery: Delivery) => void): void {
     if (!hasKeys(handed.envelope)) return deliver(handed);
     this.#parts.keys.begin(handed.envelope).then(
       (begun) => {
@@ -60,6 +79,15 @@ export class Settlements {
       await this.#replaced(handed, this.#parts.outgoing.replace(next, dueAt), "comes again", next.attempt);
   }
 
+  /** As a hand-back that is published; its place in the line for its key is kept. */
+  async goRound(delivery: Delivery): Promise<void> {
+    const handed = this.#taken(delivery);
+    if (handed === undefined) return;
+    const next = snoozed(handed.envelope);
+    const stored = this.#parts.outgoing.replace(next, this.#parts.clock.now() + ROUND_MS);
+    await this.#watch(this.#replaced(handed, stored, "goes round"));
+  }
+
   async bury(delivery: Delivery, envelope: Envelope, record: BuriedRecord): Promise<void> {
     const handed = this.#taken(delivery);
     if (handed !== undefined)
@@ -67,7 +95,7 @@ export class Settlements {
   }
 
   release(delivery: Delivery): void {
-    const handed = this.#taken(delivery);
+    const handed = this.#taken(delivery, true);
     if (handed === undefined) return;
     if (hasKeys(handed.envelope)) this.#watch(this.#parts.keys.end(handed.envelope, "comes again"));
     handed.subscription.lane.settled(handed);
@@ -97,9 +125,10 @@ export class Settlements {
   }
 
   /** Whoever has the delivery settles it, once. It stays in hand until what follows is durable. */
-  #taken(delivery: Delivery): Handed | undefined {
+  #taken(delivery: Delivery, comesBack = false): Handed | undefined {
     if (!(delivery instanceof Handed) || !delivery.live) return undefined;
     delivery.live = false;
+    if (delivery.suspect !== undefined) this.#parts.suspects.cleared(delivery.envelope, comesBack);
     return delivery;
   }
 
@@ -134,13 +163,11 @@ export class Settlements {
     else this.#ended(handed);
   }
 
-  /** It was enqueued, and another job has its queue key: what nobody could tell whoever enqueued it. */
+  /** Another job has its queue key, and nobody can be told who enqueued it, or published it elsewhere. */
   #buryDuplicate(handed: Handed, holder: string): void {
-    const { outgoing, clock, logger, events } = this.#parts;
-    const { envelope } = handed;
     const record: BuriedRecord = {
       reason: "duplicate",
-      buriedAt: clock.now(),
+      buriedAt: this.#parts.clock.now(),
       error: {
         kind: "error",
         name: "DuplicateJob",
@@ -149,8 +176,40 @@ export class Settlements {
         final: true,
       },
     };
-    const stored = outgoing.bury(envelope, record);
-    this.#watch(this.#replaced(handed, stored, "without keys")).then(
+    this.#putAside(handed, record, "without keys");
+  }
+
+  /** It stood in a retry or delay queue when its queue was purged. */
+  #isPurged({ envelope: { partition, queue }, putOffAt }: Handed): boolean {
+    if (putOffAt === undefined) return false;
+    return this.#parts.coordinators.known(partition)?.isPurged(queue, putOffAt) === true;
+  }
+
+  #purge(handed: Handed): void {
+    handed.live = false;
+    const { envelope } = handed;
+    const { events, logger } = this.#parts;
+    const isOver = hasKeys(envelope) ? this.#freed(handed, "ended") : this.#ended(handed);
+    Promise.resolve(isOver).then(
+      () => events()?.purged(envelope, envelope.id),
+      (error: Error) => logger.warn(`job ${envelope.id} could not be purged: ${error.message}`),
+    );
+  }
+
+  #buryPoison(handed: Handed, crashes: number): void {
+    handed.live = false;
+    this.#parts.suspects.cleared(handed.envelope, false);
+    this.#putAside(handed, poisonRecord(crashes, this.#parts.clock.now()), "buried");
+  }
+
+  #putAside(handed: Handed, record: BuriedRecord, leaving: Leaving | "without keys"): void {
+    const { outgoing, logger, events } = this.#parts;
+    const { envelope, foreign, reader } = handed;
+    const stored =
+      foreign === undefined
+        ? outgoing.bury(envelope, record)
+        : outgoing.buryForeign(reader.queue, foreign.parcel, envelope.id, record);
+    this.#watch(this.#replaced(handed, stored, leaving)).then(
       () => events()?.buried(envelope.partition, envelope.queue, envelope.id, record),
       (error: Error) => logger.warn(`job ${envelope.id} could not be buried: ${error.message}`),
     );

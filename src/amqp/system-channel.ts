@@ -3,13 +3,14 @@
  *
  * Owns the two queues (they go with the connection) and the channel it sends by. Messages are small, transient JSON; one
  * that cannot be sent or read is dropped, and whoever needs an answer asks again. Keys: `control` and `information` reach
- * all nodes, `node.NAME` one.
+ * all nodes, `node.NAME` one, `P.$coordinator` the coordinator of partition P.
  */
 import { createHash } from "node:crypto";
 import type { Channel, ConsumeMessage } from "amqplib";
 import type { Clock } from "../kernel/types.ts";
 import type { Link } from "./link.ts";
 import type { Names } from "./names.ts";
+import { CLOSE_MS, closed, within } from "./patience.ts";
 
 export interface Told {
   readonly kind: string;
@@ -81,26 +82,18 @@ export class SystemChannel {
 
   /** False: it was not sent. */
   send(to: Reach, kind: string, body: unknown): boolean {
-    const channel = this.#send;
-    if (channel === undefined || this.#parts.publishLink.blockedBy !== undefined) return false;
-    const { node, boot, names } = this.#parts;
+    const { node, boot } = this.#parts;
     const bytes = Buffer.from(JSON.stringify([kind, node, boot, body]));
     if (bytes.length > MOST_BYTES) return false;
-    const key = typeof to === "string" ? to : nodeKey(to.node);
-    try {
-      channel.publish(names.system, key, bytes);
-      return true;
-    } catch {
-      return false; // the channel was closed a moment ago
-    }
+    return this.put(typeof to === "string" ? to : nodeKey(to.node), bytes);
   }
 
-  /** Straight to a queue, by its name. False: it was not sent. */
-  put(queue: string, bytes: Buffer): boolean {
+  /** To whoever has bound this key; it is heard there as it is. False: it was not sent. */
+  put(key: string, bytes: Buffer): boolean {
     const channel = this.#send;
     if (channel === undefined || this.#parts.publishLink.blockedBy !== undefined) return false;
     try {
-      channel.publish("", queue, bytes);
+      channel.publish(this.#parts.names.system, key, bytes);
       return true;
     } catch {
       return false; // the channel was closed a moment ago
@@ -111,7 +104,8 @@ export class SystemChannel {
     this.#ended = true;
     this.#isOpen = false;
     const channels = [this.#send, this.#receive];
-    for (const channel of channels) await channel?.close().catch(() => {});
+    for (const channel of channels)
+      if (channel !== undefined) await within(this.#parts.clock, CLOSE_MS, closed(channel));
   }
 
   #later(): void {

@@ -8,6 +8,7 @@
 import type { Channel, Options } from "amqplib";
 import type { QueueRef } from "../broker/contract.ts";
 import { BrokerRefused } from "../broker/errors.ts";
+import type { Binding } from "../broker/foreign.ts";
 import type { Clock } from "../kernel/types.ts";
 import { patternOf, rungsOf, topRung } from "./delay.ts";
 import type { Names } from "./names.ts";
@@ -27,6 +28,11 @@ export interface TopologyParts {
 
 /** No number of returns ever buries anything: attempts and crashes are counted by us. -1 loses messages on 3.10. */
 const NO_LIMIT = 2_147_483_647;
+
+/** Between nodes; whoever binds to it may be the first that is there. */
+export async function assertSystem(channel: Channel, names: Names): Promise<void> {
+  await channel.assertExchange(names.system, "direct", { durable: true });
+}
 
 export class Topology {
   readonly #parts: TopologyParts;
@@ -56,7 +62,7 @@ export class Topology {
       const alternate = { durable: true, alternateExchange: names.unroutable };
       await channel.assertExchange(names.work, "direct", alternate);
       await channel.assertExchange(names.delayed, "topic", alternate);
-      await channel.assertExchange(names.system, "direct", { durable: true });
+      await assertSystem(channel, names);
       await this.#queue(channel, names.unroutable, quorum({}));
       await channel.bindQueue(names.unroutable, names.unroutable, "");
     });
@@ -99,6 +105,30 @@ export class Topology {
   async restore(queue: QueueRef): Promise<void> {
     this.#forget(this.#parts.names.queue(queue));
     await this.workQueue(queue);
+  }
+
+  /** Binds a work queue to an exchange of another system; also anew, in case that somebody has taken it away meanwhile. */
+  async bind(name: string, binding: Binding): Promise<void> {
+    const { exchange, type = "", durable, declare, routingKey } = binding;
+    await this.#called(`exchange ${exchange}`, async (channel) => {
+      if (declare) await channel.assertExchange(exchange, type, { durable });
+      else await channel.checkExchange(exchange).catch((error: unknown) => this.#missing(exchange, error));
+      await channel.bindQueue(name, exchange, routingKey, { ...binding.arguments });
+    });
+  }
+
+  async unbind(name: string, { exchange, routingKey, arguments: args }: Binding): Promise<void> {
+    await this.#called(`exchange ${exchange}`, async (channel) => {
+      await channel.unbindQueue(name, exchange, routingKey, { ...args });
+    });
+  }
+
+  #missing(exchange: string, error: unknown): never {
+    if (!hasCode(error, 404)) throw error;
+    throw new BrokerRefused(
+      this.#parts.broker,
+      `exchange ${exchange} is not there, and its binding says declare: false. Make it, or leave declare out.`,
+    );
   }
 
   async retry(seconds: number): Promise<void> {
@@ -173,17 +203,23 @@ export class Topology {
   #once(key: string, what: string, declare: (channel: Channel) => Promise<void>): Promise<void> {
     const there = this.#declared.get(key);
     if (there !== undefined) return there;
-    const made = this.#parts.scratch.call(declare).then(
+    const made = this.#called(what, declare).then(
       () => {
         if (this.#declared.get(key) === made) this.#done.add(key);
       },
       (error: unknown) => {
         if (this.#declared.get(key) === made) this.#declared.delete(key);
-        throw severityOf(error) === "channel" ? channelError(error, this.#parts.broker, what) : error;
+        throw error;
       },
     );
     this.#declared.set(key, made);
     return made;
+  }
+
+  #called(what: string, call: (channel: Channel) => Promise<void>): Promise<void> {
+    return this.#parts.scratch.call(call).catch((error: unknown) => {
+      throw severityOf(error) === "channel" ? channelError(error, this.#parts.broker, what) : error;
+    });
   }
 
   async #queue(channel: Channel, name: string, options: Options.AssertQueue): Promise<void> {

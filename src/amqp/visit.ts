@@ -8,6 +8,7 @@
 import type { Channel, ConsumeMessage } from "amqplib";
 import type { Clock } from "../kernel/types.ts";
 import type { Link } from "./link.ts";
+import { closed } from "./patience.ts";
 
 export interface VisitParts {
   readonly link: Link;
@@ -43,14 +44,14 @@ class Arrivals {
     this.#wake?.();
   }
 
-  async next(clock: Clock): Promise<ConsumeMessage | undefined> {
+  async next(clock: Clock, quietMs: number): Promise<ConsumeMessage | undefined> {
     const there = this.#messages.shift();
     if (there !== undefined) return there;
     if (this.#ended === undefined) {
       let stop = () => {};
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        stop = clock.timer(QUIET_MS, resolve);
+        stop = clock.timer(quietMs, resolve);
       });
       stop();
       this.#wake = undefined;
@@ -65,6 +66,7 @@ export async function visit(
   parts: VisitParts,
   queue: string,
   look: (message: ConsumeMessage) => Verdict | Promise<Verdict>,
+  quietMs = QUIET_MS,
 ): Promise<void> {
   const channel = await parts.link.channel();
   const arrivals = new Arrivals();
@@ -78,9 +80,9 @@ export async function visit(
     if (messageCount === 0) return;
     const ahead = Math.min(HOLD_MOST, Math.max(1, Math.min(PREFETCH, messageCount)));
     await parts.link.answered(subscribe(channel, queue, ahead, arrivals));
-    await walk(parts, queue, channel, arrivals, messageCount, look);
+    await walk(parts, queue, channel, arrivals, messageCount, look, quietMs);
   } finally {
-    await parts.link.answered(channel.close()).catch(() => {});
+    await parts.link.answered(closed(channel)).catch(() => {});
   }
 }
 
@@ -99,6 +101,7 @@ async function walk(
   arrivals: Arrivals,
   count: number,
   look: (message: ConsumeMessage) => Verdict | Promise<Verdict>,
+  quietMs: number,
 ): Promise<void> {
   const held: ConsumeMessage[] = [];
   let bytes = 0;
@@ -108,7 +111,7 @@ async function walk(
       window += PREFETCH;
       await link.answered(subscribe(channel, queue, PREFETCH, arrivals));
     }
-    const message = await arrivals.next(clock);
+    const message = await arrivals.next(clock, quietMs);
     if (message === undefined) return;
     const verdict = await look(message);
     if (verdict === "stop") return;

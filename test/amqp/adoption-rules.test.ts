@@ -15,13 +15,21 @@ class Node implements AdoptionOut<string> {
   readonly peers = { names: [] as string[], young: false, unheard: false };
   readonly hands = new Map<string, InHand>();
   readonly adoption: Adoption<string>;
+  /** A list says who may be there, and all of it is accounted for. */
+  accounted = false;
   now = 0;
   /** Whether what starts is in hand from then on. */
   keeps = false;
 
   constructor(name = "m") {
     const { peers } = this;
-    this.adoption = new Adoption<string>({ self: name, peers, inHand: (id) => this.hands.get(id), now: 0 });
+    this.adoption = new Adoption<string>({
+      self: name,
+      peers,
+      inHand: (id) => this.hands.get(id),
+      accounted: () => this.accounted,
+      now: 0,
+    });
   }
 
   start(item: string): void {

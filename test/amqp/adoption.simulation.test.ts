@@ -348,6 +348,8 @@ class SimNode {
     this.custody = new Custody({
       clock,
       node: name,
+      boot: name,
+      roll: () => undefined,
       peers: this.peers,
       say,
       canAsk,

@@ -6,6 +6,7 @@
  */
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
+import type { Roll } from "../../src/amqp/coordinator/requests.ts";
 import { Custody } from "../../src/amqp/custody.ts";
 import { Handed } from "../../src/amqp/handed.ts";
 import { Peers, type PeersOut } from "../../src/amqp/peers.ts";
@@ -29,6 +30,7 @@ class Node {
   readonly custody: Custody;
   readonly channel = { serial: 1 } as unknown as QueueChannel;
   isUp = true;
+  roll: Roll | undefined;
   isCutOff = false;
   #tags = 0;
 
@@ -50,7 +52,15 @@ class Node {
     this.reader = reader as unknown as QueueReader;
     const say = (kind: string, body: unknown, to?: string) => this.#say(kind, body, to);
     const canAsk = () => this.isUp;
-    this.custody = new Custody({ clock: clock.now, node: name, peers: this.peers, say, canAsk });
+    this.custody = new Custody({
+      clock: clock.now,
+      node: name,
+      boot: name,
+      roll: () => this.roll,
+      peers: this.peers,
+      say,
+      canAsk,
+    });
   }
 
   /** To the others, as it would travel. */

@@ -173,6 +173,19 @@ describe("pause", () => {
   });
 });
 
+test("a lane gives way while all who have subscribed do", () => {
+  const [a, b] = [subscribe("a", 1), subscribe("b", 1)];
+  a.giveWay();
+  expect([lane.givesWay, lane.wanted]).toEqual([false, 1]);
+  b.giveWay();
+  expect([lane.givesWay, lane.wanted]).toEqual([true, 0]);
+  b.pause();
+  expect(lane.givesWay).toBe(false);
+  b.giveWay();
+  a.resume();
+  expect([lane.givesWay, lane.wanted]).toEqual([false, 1]);
+});
+
 describe("turns", () => {
   test("subscriptions take turns, whether it waits or not", async () => {
     const [one, two] = [subscribe("a", 0), subscribe("b", 0)];

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Addresses } from "../../src/amqp/address.ts";
 import { Link } from "../../src/amqp/link.ts";
 import { checkRabbit } from "../../src/amqp/options.ts";
+import { closed } from "../../src/amqp/patience.ts";
 import { VirtualClock } from "../../src/testing/index.ts";
 import { ScriptedBroker } from "./support/scripted-broker.ts";
 
@@ -102,4 +103,21 @@ test("a broker that does not answer has lost us after a minute, with all that hu
   await again();
   await up;
   await expect(made.channel()).resolves.toBeDefined();
+});
+
+test("a channel's close that is not answered ends with its connection", async () => {
+  await using broker = await ScriptedBroker.start();
+  const made = linkTo(broker);
+  await made.open();
+  const channel = await made.channel();
+  let isClosed = false;
+  const closing = closed(channel).then(() => {
+    isClosed = true;
+  });
+  const down = next("down");
+  expect(isClosed).toBe(false);
+  broker.cut();
+  await down;
+  await closing;
+  await closed(channel); // once more is no error
 });

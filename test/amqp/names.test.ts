@@ -35,6 +35,15 @@ function own(names: Names): string[] {
   ];
 }
 
+test("what is ours is known by its name, also a rung of the delays; what another cluster or system has is not", () => {
+  for (const prefix of [undefined, "app"]) {
+    const names = new Names(prefix);
+    for (const exchange of ["", ...own(names)]) expect(names.isOurs(exchange), exchange).toBe(true);
+    for (const exchange of ["orders", "amq.topic", "other.$work", "spillway", "app"])
+      expect(names.isOurs(exchange), exchange).toBe(false);
+  }
+});
+
 describe("queues of jobs", () => {
   test(`no two pairs of partition and queue share a name (seed ${SEED})`, () => {
     fc.assert(

@@ -42,6 +42,20 @@ describeAmqp("nodes", (url) => {
     await a.after(again, "node.up", ({ name }) => name === b.name);
   });
 
+  test("an id is its partition's: two jobs of one id run at once, each once", async () => {
+    const cluster = new TestCluster(url, [Q, { partition: "other", queue: "default" }]);
+    const node = await cluster.node({ partitions: { [P]: { default: 5 }, other: { default: 5 } } });
+    const partitions = [P, "other"];
+    await Promise.all(
+      partitions.map((partition) => node.runtime.enqueue("sum", { x: 1 }, { partition, id: "one" })),
+    );
+    await cluster.started(2);
+    expect(node.pool.running.map(({ partition }) => partition).sort()).toEqual(["other", P]);
+    node.endAll();
+    for (const partition of partitions)
+      await node.seen("job.completed", (event) => event.partition === partition);
+  });
+
   test("a call has one entry a node; a node that hangs is late in its place and holds up nobody", async () => {
     const cluster = new TestCluster(url);
     const [a, b] = await cluster.pair();

@@ -13,6 +13,7 @@ import { quiet } from "../runtime/support.ts";
 import { describeAmqp, describePrivate, freshPrefix, PrivateBroker } from "./support/broker.ts";
 import { P, TestCluster } from "./support/nodes.ts";
 
+const Q = { partition: P, queue: "default" };
 const SECRET = "s3cr3t-w0rd";
 
 /** Why a runtime does not start, with everything that its error says. */
@@ -25,6 +26,25 @@ async function refused(url: string, options: object = {}): Promise<{ error: Erro
     (thrown: Error) => thrown,
   );
   return { error, text: `${error.message} ${error.stack} ${JSON.stringify(error)} ${String(error.cause)}` };
+}
+
+/** Those of these names that are there. */
+async function there(
+  url: string,
+  look: "checkQueue" | "checkExchange",
+  names: readonly string[],
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of names) {
+    // one that is not there closes the channel
+    const channel = await channelTo(url);
+    channel.on("error", () => {});
+    await channel[look](name).then(
+      () => found.push(name),
+      () => {},
+    );
+  }
+  return found;
 }
 
 async function channelTo(url: string): Promise<ConfirmChannel> {
@@ -78,12 +98,15 @@ describeAmqp("a broker that cannot be used", (url) => {
     onTestFinished(async () => void (await (await channelTo(url)).deleteExchange(later)));
     const { error } = await refused(url, { prefix });
     expect(error.message).toMatch(/later version of Spillway/);
+    const { enqueue, system, work, unroutable } = new Names(prefix);
+    expect(await there(url, "checkQueue", [unroutable])).toEqual([]);
+    expect(await there(url, "checkExchange", [enqueue, system, work, unroutable])).toEqual([]);
   });
 });
 
 describeAmqp("what stands on a broker", (url) => {
   test("a queue that somebody declared otherwise: the partition waits, and says which argument differs", async () => {
-    const cluster = new TestCluster(url);
+    const cluster = new TestCluster(url, [Q, { partition: "q", queue: "default" }]);
     const channel = await channelTo(url);
     await channel.assertQueue(`${cluster.prefix}.${P}.default`, { durable: true });
     const node = await cluster.node();
@@ -93,7 +116,6 @@ describeAmqp("what stands on a broker", (url) => {
     expect(await state, "others are not held up").toBe("running");
     await channel.deleteQueue(`${cluster.prefix}.${P}.default`);
     await node.seen("partition.running", ({ partition }) => partition === P);
-    await cleanQ(url, cluster.prefix);
   });
 
   test("undecodable and mutated messages are buried with their bytes as they came, and hold up nobody", async () => {
@@ -179,12 +201,6 @@ describeAmqp("what stands on a broker", (url) => {
     await node.seen("job.completed", ({ id }) => id === handle.id);
   });
 });
-
-async function cleanQ(url: string, prefix: string): Promise<void> {
-  const channel = await channelTo(url);
-  for (const queue of [`${prefix}.q.default`, `${prefix}.q.default.$buried`])
-    await channel.deleteQueue(queue);
-}
 
 describePrivate("a broker in trouble", () => {
   async function broker(): Promise<PrivateBroker> {

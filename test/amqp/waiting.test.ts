@@ -3,6 +3,7 @@
  * and queues that are read with more, less, or nothing for a while.
  */
 import { expect, onTestFinished, test } from "vitest";
+import type { EventType } from "../../src/actors/events.ts";
 import { until } from "../conformance/harness.ts";
 import { describeAmqp, describePrivate, PrivateBroker } from "./support/broker.ts";
 import { P, TestCluster, type TestNode } from "./support/nodes.ts";
@@ -32,6 +33,39 @@ describeAmqp("delays", (url) => {
       // the second that it is rounded up to, and what a busy machine takes
       expect(late).toBeLessThan(1_000 + 1_500);
     }
+  });
+
+  test("what waits in a delay or retry queue when its queue is purged is purged when it comes, what is put off later runs", {
+    timeout: 60_000,
+  }, async () => {
+    const cluster = new TestCluster(url);
+    const [node, other] = await cluster.pair();
+    const failure = { kind: "error", name: "Error", message: "no", stack: undefined, final: false } as const;
+    const outcome = { kind: "failed", failure, durationMs: 1 } as const;
+    const all = [node, other];
+    for (const { pool } of all)
+      pool.onStart = (task) => {
+        if (task.id === "retried") setImmediate(() => pool.finish(task, outcome));
+        else setImmediate(() => pool.finish(task));
+      };
+    const in2s = { partition: P, delay: "2 seconds" } as const;
+    await node.runtime.enqueue("flaky", {}, { partition: P, id: "retried" });
+    const seen = (type: EventType, id: string) =>
+      Promise.race(all.map((one) => one.seen(type, (event) => (event as { id?: string }).id === id)));
+    // its second retry is the longer one
+    const again = ({ id, attempt }: { id: string; attempt: number }) => id === "retried" && attempt === 1;
+    await Promise.race(all.map((one) => one.seen("job.retried", again)));
+    const delayed = await node.runtime.enqueue("sum", { x: 1 }, { ...in2s, id: "delayed" });
+    const keyed = await node.runtime.enqueue("hold", { queueKey: "k" }, { ...in2s, id: "keyed" });
+    expect(await other.runtime.queues.purge(P, "default")).toBe(0);
+    await node.runtime.enqueue("sum", { x: 1 }, { ...in2s, id: "later" });
+    for (const id of ["delayed", "keyed", "retried"]) await seen("job.purged", id);
+    await seen("job.completed", "later");
+    await expect(delayed.result()).rejects.toMatchObject({ code: "JobPurged" });
+    await expect(keyed.result()).rejects.toMatchObject({ code: "JobPurged" });
+    expect(await node.runtime.keys.isQueued(P, "k")).toBe(false);
+    const ended = all.flatMap(({ events }) => events.filter(({ type }) => type === "job.completed"));
+    expect(ended).toHaveLength(1);
   });
 
   test("a retry waits its level, a snooze its own time; attempts and history travel along", {

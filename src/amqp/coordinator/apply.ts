@@ -52,12 +52,29 @@ export function applyChange(s: CoordinatorState, m: Change): void {
       if (m.paused) s.paused.add(m.queue);
       else s.paused.delete(m.queue);
       return;
+    case "suspect": {
+      const { c: _, ...suspect } = m;
+      s.suspects.delete(m.id); // so that they stay in the order of their times
+      s.suspects.set(m.id, suspect);
+      return;
+    }
+    case "purged":
+      s.purged.set(m.queue, Math.max(m.at, s.purged.get(m.queue) ?? 0));
+      return;
+    case "cleared":
+      for (const id of m.ids) s.suspects.delete(id);
+      return;
+    case "crash":
+      s.crashedAt = Math.max(s.crashedAt, m.at);
+      return;
     case "node":
       if (m.there) s.nodes.set(m.node, m.boot);
       else gone(s, m);
       return;
     case "closed":
       s.closedUntil = Math.max(s.closedUntil, m.until);
+      return;
+    case "elsewhere":
       return;
   }
 }

@@ -2,8 +2,7 @@
  * The elected coordinator of one partition, carried out: what its steps want is made durable, then said.
  *
  * Owns the state and the order of what is said: an answer leaves when its own changes and all before them are durable,
- * since it may rest on them; a call is acknowledged when its answer has left. Deposed, it says nothing more: calls that it
- * had not answered reach the next coordinator.
+ * since it may rest on them. Deposed, it says nothing more: what it has not answered is asked again of the next coordinator.
  */
 import type { Clock } from "../../kernel/types.ts";
 import { applyChange, type CoordinatorOut } from "./apply.ts";
@@ -11,7 +10,7 @@ import type { Call, Said } from "./client.ts";
 import { readRequest } from "./read-request.ts";
 import type { Answer, Change, NodeId, Notice, Request } from "./requests.ts";
 import type { SeatOwner } from "./seat.ts";
-import { snapshotOf } from "./snapshot.ts";
+import { type Part, snapshotOf } from "./snapshot.ts";
 import { CoordinatorState } from "./state.ts";
 import { type CoordinatorInput, nextTick, stepCoordinator } from "./step.ts";
 
@@ -76,8 +75,13 @@ export class Chair implements SeatOwner {
     for (const change of changes) applyChange(this.#state, change);
   }
 
-  snapshot(): Iterable<readonly Change[]> {
-    return snapshotOf(this.#state);
+  /** What is not in the journal, into what is. */
+  restore(change: Change): void {
+    applyChange(this.#state, change);
+  }
+
+  snapshot(part: Part = "all"): Iterable<readonly Change[]> {
+    return snapshotOf(this.#state, undefined, part);
   }
 
   elected(epoch: number): void {
@@ -116,14 +120,14 @@ export class Chair implements SeatOwner {
     });
   }
 
-  /** A node that has come, or is gone. */
-  peer(id: NodeId, there: boolean): void {
-    if (this.#rules) this.#input({ t: "node", ...id, there });
+  /** A node that has come, or is gone: without a farewell it may have died. */
+  peer(id: NodeId, there: boolean, farewell = false): void {
+    if (this.#rules) this.#input({ t: "node", ...id, there, farewell });
   }
 
   /** This node stops: whoever is elected next must not wait for its word. */
   async leave(): Promise<void> {
-    this.peer(this.#parts.self, false);
+    this.peer(this.#parts.self, false, true);
     await this.#stored.catch(() => {});
   }
 

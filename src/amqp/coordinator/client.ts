@@ -8,7 +8,7 @@
  */
 import { CoordinatorUnavailable } from "../../broker/errors.ts";
 import type { Clock } from "../../kernel/types.ts";
-import type { Answer, Held, NodeId, Notice, Replica, Request } from "./requests.ts";
+import type { Answer, Held, NodeId, Notice, Replica, Request, Roll } from "./requests.ts";
 
 export type Call = readonly [serial: number, request: Request];
 
@@ -25,13 +25,16 @@ export interface ClientParts {
   readonly clock: Clock;
   /** Puts calls where the coordinator finds them. What is lost on the way is asked again. */
   readonly send: (calls: readonly Call[]) => void;
+  /** Why this node could not be the coordinator, if it was to be and could not. */
+  readonly trouble?: () => Error | undefined;
   readonly out: ClientOut;
 }
 
 /** What the rest of the node is told. */
 export interface ClientOut {
-  marked(ids: readonly string[]): void;
   paused(queue: string, paused: boolean): void;
+  /** The list of nodes has changed. */
+  roll(): void;
   /** Somebody has freed a key by hand. */
   released(kind: "queue" | "execution", key: string): void;
 }
@@ -39,7 +42,7 @@ export interface ClientOut {
 /** Who waits for an execution key; both may be called from within `acquire`. */
 export interface KeyListener {
   granted(): void;
-  queued(): void;
+  queued(place: number): void;
 }
 
 /** What this node holds and awaits is true at the moment it is sent, and not when it is sent again. */
@@ -57,14 +60,16 @@ interface Asked {
 /** An execution key that this node has or awaits. */
 interface Lease extends Held {
   granted: boolean;
-  /** The coordinator has said that another job has it. */
-  queued: boolean;
+  /** Where it stands in the line, once the coordinator has said that another job has it. */
+  place: number | undefined;
   listener: KeyListener | undefined;
 }
 
 const DEADLINE_MS = 15_000;
 const AGAIN_MS = 3_000;
 const LOOK_MS = 500;
+/** The next question may come before; a job's end, which also says that it was there, comes after. */
+const SOON_MS = 20;
 /** Calls of one message. */
 const MOST_CALLS = 200;
 
@@ -76,10 +81,14 @@ export class CoordinatorClient {
   readonly #leases = new Map<string, Lease>();
   #marks = new Set<string>();
   #paused = new Set<string>();
+  #purged = new Map<string, number>();
+  #roll: Roll | undefined;
   #epoch = 0;
   #serials = 0;
   #announcements = 0;
   #outbox: number[] = [];
+  #flushing = false;
+  #stopSoon: (() => void) | undefined;
   #synced = false;
   #whenSynced: (() => void)[] = [];
   #stopLook: (() => void) | undefined;
@@ -102,6 +111,16 @@ export class CoordinatorClient {
     return this.#paused.has(queue);
   }
 
+  /** Whether what was put off then has been purged with its queue. */
+  isPurged(queue: string, putOffAt: number): boolean {
+    return putOffAt < (this.#purged.get(queue) ?? 0);
+  }
+
+  /** Who is on the coordinator's list, as it said last. */
+  get roll(): Roll | undefined {
+    return this.#roll;
+  }
+
   get pausedQueues(): readonly string[] {
     return [...this.#paused];
   }
@@ -116,7 +135,15 @@ export class CoordinatorClient {
     this.#ask(request, true).catch(() => {});
   }
 
-  #ask(request: Question, always: boolean): Promise<Answer> {
+  /**
+   * As `tell`, with whatever is asked next, or a little later: a change of its own would be a record of the journal, for
+   * which the next question would have to wait.
+   */
+  tellSoon(request: Request): void {
+    this.#ask(request, true, true).catch(() => {});
+  }
+
+  #ask(request: Question, always: boolean, soon = false): Promise<Answer> {
     if (this.#closed) return Promise.reject(new CoordinatorUnavailable(this.#parts.partition));
     return new Promise((resolve, reject) => {
       const now = this.#parts.clock.now();
@@ -124,7 +151,7 @@ export class CoordinatorClient {
       const deadline = always ? undefined : now + DEADLINE_MS;
       this.#asked.set(serial, { request, resolve, reject, deadline, sentAt: now });
       if (request.t === "begin") this.#begins.set(request.id, serial);
-      this.#put(serial);
+      this.#put(serial, soon);
     });
   }
 
@@ -142,13 +169,13 @@ export class CoordinatorClient {
     if (there !== undefined) {
       there.listener = listener;
       if (there.granted) listener.granted();
-      else if (there.queued) listener.queued();
+      else if (there.place !== undefined) listener.queued(there.place);
       return;
     }
-    this.#leases.set(name, { ...held, granted: false, queued: false, listener });
+    this.#leases.set(name, { ...held, granted: false, place: undefined, listener });
     const { executionKey, id, token } = held;
     void this.ask({ t: "begin", id, hop: 0, attempt: 0, executionKey, token }, true).then(
-      (answer) => "granted" in answer && this.#told(held, answer.granted),
+      (answer) => "granted" in answer && this.#told(held, answer.granted, answer.place),
       () => {},
     );
   }
@@ -158,10 +185,10 @@ export class CoordinatorClient {
     const { executionKey, id, token } = request;
     const held = executionKey === undefined ? undefined : { executionKey, id, token };
     if (held !== undefined)
-      this.#leases.set(nameOf(held), { ...held, granted: false, queued: false, listener: undefined });
+      this.#leases.set(nameOf(held), { ...held, granted: false, place: undefined, listener: undefined });
     const answer = await this.ask(request, true);
     if (held === undefined) return answer;
-    if ("granted" in answer) this.#told(held, answer.granted);
+    if ("granted" in answer) this.#told(held, answer.granted, answer.place);
     else this.#leases.delete(nameOf(held));
     return answer;
   }
@@ -217,6 +244,7 @@ export class CoordinatorClient {
   }
 
   close(): void {
+    if (this.#outbox.length > 0) this.#flush();
     this.#closed = true;
     this.#stopLook?.();
     for (const { reject } of this.#asked.values()) reject(new CoordinatorUnavailable(this.#parts.partition));
@@ -257,7 +285,9 @@ export class CoordinatorClient {
     };
   }
 
-  #replicated({ marks, paused }: Replica): void {
+  #replicated({ marks, paused, purged, roll }: Replica): void {
+    this.#roll = roll;
+    this.#purged = new Map(purged);
     const before = this.#paused;
     this.#marks = new Set(marks);
     this.#paused = new Set(paused);
@@ -265,7 +295,6 @@ export class CoordinatorClient {
     for (const resolve of this.#whenSynced.splice(0)) resolve();
     for (const queue of before) if (!this.#paused.has(queue)) this.#parts.out.paused(queue, false);
     for (const queue of this.#paused) if (!before.has(queue)) this.#parts.out.paused(queue, true);
-    if (marks.length > 0) this.#parts.out.marked(marks);
   }
 
   #noticed(notice: Notice): void {
@@ -274,16 +303,19 @@ export class CoordinatorClient {
       if (this.#isMe(notice.to)) this.#grantedLater(notice);
     } else if (notice.t === "marked") {
       for (const id of notice.ids) this.#marks.add(id);
-      out.marked(notice.ids);
     } else if (notice.t === "announce") {
       if (notice.to === undefined || this.#isMe(notice.to)) this.#sync();
+    } else if (notice.t === "purged") this.#purged.set(notice.queue, notice.at);
+    else if (notice.t === "roll") {
+      this.#roll = notice.roll;
+      out.roll();
     } else if (notice.t === "paused") {
       if (notice.paused) this.#paused.add(notice.queue);
       else this.#paused.delete(notice.queue);
       out.paused(notice.queue, notice.paused);
     } else if (notice.t === "released")
       out.released(notice.kind === "queueKey" ? "queue" : "execution", notice.key);
-    else for (const id of notice.ids) this.#marks.delete(id);
+    else if (notice.t === "unmarked") for (const id of notice.ids) this.#marks.delete(id);
   }
 
   #isMe({ node, boot }: NodeId): boolean {
@@ -299,22 +331,30 @@ export class CoordinatorClient {
     else if (lease.token === token) this.#told(held, true);
   }
 
-  #told(held: Held, granted: boolean): void {
+  #told(held: Held, granted: boolean, place = 0): void {
     const lease = this.#leases.get(nameOf(held));
     if (lease === undefined || lease.token !== held.token || lease.granted) return;
     if (granted) lease.granted = true;
-    else lease.queued = true;
+    else lease.place = place;
     if (granted) lease.listener?.granted();
-    else lease.listener?.queued();
+    else lease.listener?.queued(place);
   }
 
   /** All of one turn are one message. */
-  #put(serial: number): void {
-    if (this.#outbox.push(serial) === 1) queueMicrotask(() => this.#flush());
+  #put(serial: number, soon = false): void {
+    this.#outbox.push(serial);
+    if (soon) this.#stopSoon ??= this.#parts.clock.timer(SOON_MS, () => this.#flush());
+    else if (!this.#flushing) {
+      this.#flushing = true;
+      queueMicrotask(() => this.#flush());
+    }
     this.#stopLook ??= this.#parts.clock.timer(LOOK_MS, () => this.#look());
   }
 
   #flush(): void {
+    this.#flushing = false;
+    this.#stopSoon?.();
+    this.#stopSoon = undefined;
     const now = this.#parts.clock.now();
     const serials = this.#outbox.splice(0);
     const calls = serials.flatMap((serial): Call[] => {
@@ -327,13 +367,19 @@ export class CoordinatorClient {
     for (let at = 0; at < calls.length; at += MOST_CALLS) this.#parts.send(calls.slice(at, at + MOST_CALLS));
   }
 
+  #unanswered(): CoordinatorUnavailable {
+    const { partition, trouble } = this.#parts;
+    const cause = trouble?.();
+    return new CoordinatorUnavailable(partition, cause === undefined ? undefined : { cause });
+  }
+
   #look(): void {
     this.#stopLook = undefined;
     const now = this.#parts.clock.now();
     for (const [serial, asked] of this.#asked) {
       if (asked.deadline !== undefined && now >= asked.deadline) {
         this.#asked.delete(serial);
-        asked.reject(new CoordinatorUnavailable(this.#parts.partition));
+        asked.reject(this.#unanswered());
       } else if (now - asked.sentAt >= AGAIN_MS) this.#put(serial);
     }
     if (this.#asked.size > 0) this.#stopLook ??= this.#parts.clock.timer(LOOK_MS, () => this.#look());

@@ -6,13 +6,16 @@
  * first time stands; who runs the partition follows when it hears of an election. When the process dies, the next in line
  * of each election has its seat.
  */
+import type { Persister } from "../../broker/persister.ts";
 import type { Clock } from "../../kernel/types.ts";
+import { closePersister } from "../../persist/close.ts";
 import type { Link } from "../link.ts";
 import type { Names } from "../names.ts";
 import { within } from "../patience.ts";
 import { Chair, packCalls } from "./chair.ts";
 import { type ClientOut, CoordinatorClient, type Said } from "./client.ts";
-import type { NodeId } from "./requests.ts";
+import { Keeper } from "./keeper.ts";
+import type { Change, NodeId } from "./requests.ts";
 import { Seat } from "./seat.ts";
 
 /** What whoever runs a partition hears of the seat that this node has. */
@@ -29,9 +32,11 @@ export interface CoordinatorsParts {
   readonly broker: string;
   readonly graceMs: number;
   readonly regrantMs: number;
+  /** Where marks, pauses and queue keys are kept; default: the journal. */
+  readonly persister: Persister | "none" | undefined;
   readonly exists: (queue: string) => Promise<boolean>;
   /** Straight to a queue, by its name; may be lost. */
-  readonly put: (queue: string, bytes: Buffer) => void;
+  readonly put: (key: string, bytes: Buffer) => void;
   /** To all other nodes, or to one. */
   readonly say: (body: unknown, to: string | undefined) => void;
   readonly peers: () => readonly NodeId[];
@@ -47,8 +52,11 @@ const LEAVE_MS = 2_000;
 interface Post {
   readonly client: CoordinatorClient;
   readonly chair: Chair;
+  readonly keeper: Keeper;
   readonly seat: Seat;
   readonly faces: Set<Face>;
+  /** Who waits to know what is marked and paused: told why this node could not take over. */
+  readonly waiting: Set<(reason: Error) => void>;
   stands: boolean;
 }
 
@@ -74,16 +82,36 @@ export class Coordinators {
     return this.#posts.get(partition)?.client;
   }
 
+  /** The same, where there is a coordinator that this node stands for or follows. */
+  standing(partition: string): CoordinatorClient | undefined {
+    const post = this.#posts.get(partition);
+    return post?.stands === true ? post.client : undefined;
+  }
+
+  /** For a question: where there never was a coordinator, whoever asks makes none, and nobody has anything. */
+  async found(partition: string): Promise<CoordinatorClient | undefined> {
+    await this.ready(partition);
+    return this.standing(partition);
+  }
+
   /**
    * Before a partition is consumed: what was paused or cancelled is known by then. Where no coordinator ever was, nothing is.
+   * @throws PersisterFailed when this node was to take over, and could not
    */
   async ready(partition: string): Promise<void> {
+    const { exists, names } = this.#parts;
     const post = this.#post(partition);
     if (!post.stands) {
-      if (!(await this.#parts.exists(this.#parts.names.journal(partition)))) return;
+      if (!(await exists(names.journal(partition))) && !(await post.keeper.isThere())) return;
       this.#stand(post);
     }
-    await post.client.synced();
+    await new Promise<void>((resolve, reject) => {
+      post.waiting.add(reject);
+      void post.client.synced().then(() => {
+        post.waiting.delete(reject);
+        resolve();
+      });
+    });
   }
 
   /** Who runs a partition is there for the elections of its coordinator, once it has one. */
@@ -108,8 +136,9 @@ export class Coordinators {
     post.client.heard(said);
   }
 
-  peer(id: NodeId, there: boolean): void {
-    for (const { chair } of this.#posts.values()) chair.peer(id, there);
+  /** `farewell`: it is gone, and has said so. */
+  peer(id: NodeId, there: boolean, farewell: boolean): void {
+    for (const { chair } of this.#posts.values()) chair.peer(id, there, farewell);
   }
 
   linkUp(): void {
@@ -129,12 +158,15 @@ export class Coordinators {
     this.#closed = true;
     for (const { client } of this.#posts.values()) client.close();
     await Promise.all(
-      [...this.#posts.values()].map(async ({ chair, seat }) => {
+      [...this.#posts.values()].map(async ({ chair, seat, keeper }) => {
         await within(this.#parts.clock, LEAVE_MS, chair.leave()); // a broker that does not answer
         await seat.stop();
+        await keeper.idle();
       }),
     );
-    await this.#parts.link.close();
+    const { persister, link, clock } = this.#parts;
+    await closePersister(persister, clock);
+    await link.close();
   }
 
   #post(partition: string): Post {
@@ -146,22 +178,41 @@ export class Coordinators {
   }
 
   #made(partition: string): Post {
-    const { clock, names, self, put, out, link, broker, graceMs, warn } = this.#parts;
+    const { clock, names, self, put, out, link, broker, graceMs, warn, persister } = this.#parts;
     const calls = names.coordinator(partition);
     const client = new CoordinatorClient({
       partition,
       self,
       clock,
       send: (batch) => put(calls, packCalls(self, batch)),
+      trouble: () => keeper.trouble,
       out: out(partition),
     });
     const faces = new Set<Face>();
-    const chair = this.#chairOf(partition, client, faces, () => seat);
-    const seat: Seat = new Seat({ link, clock, names, partition, broker, graceMs, owner: chair, warn });
-    return { client, chair, seat, faces, stands: false };
+    const waiting = new Set<(reason: Error) => void>();
+    const chair = this.#chairOf(partition, client, faces, (changes) => keeper.append(changes));
+    const keeper: Keeper = new Keeper({
+      partition,
+      persister,
+      clock,
+      chair,
+      append: (changes) => seat.append(changes),
+      giveUp: (reason) => seat.giveUp(reason),
+      failed: (reason) => {
+        for (const refuse of waiting) refuse(reason);
+        waiting.clear();
+      },
+    });
+    const seat: Seat = new Seat({ link, clock, names, partition, broker, graceMs, owner: keeper, warn });
+    return { client, chair, keeper, seat, faces, waiting, stands: false };
   }
 
-  #chairOf(partition: string, client: CoordinatorClient, faces: Set<Face>, seat: () => Seat): Chair {
+  #chairOf(
+    partition: string,
+    client: CoordinatorClient,
+    faces: Set<Face>,
+    append: (changes: readonly Change[]) => Promise<void>,
+  ): Chair {
     const { clock, self, regrantMs, peers, young, warn } = this.#parts;
     return new Chair({
       clock,
@@ -171,7 +222,7 @@ export class Coordinators {
       young,
       warn,
       knownEpoch: () => client.epoch,
-      append: (changes) => seat().append(changes),
+      append,
       say: (said, to) => this.#say(partition, client, said, to),
       elected: (epoch) => {
         for (const face of faces) face.elected(epoch);

@@ -21,6 +21,11 @@ export class DueLine<T> {
     this.#entries.push({ at, item });
   }
 
+  /** Entries, also those whose reason is gone. */
+  get size(): number {
+    return this.#entries.length - this.#head;
+  }
+
   /** When something is due next. */
   get next(): number | undefined {
     return this.#entries[this.#head]?.at;

@@ -7,6 +7,7 @@
 import type { ClusterKeys, KeyHolder, KeyListener } from "../../broker/contract.ts";
 import type { Envelope } from "../../jobs/envelope.ts";
 import { DuplicateJob } from "../../jobs/errors.ts";
+import { refOf } from "../handed.ts";
 import type { Coordinators } from "./coordinators.ts";
 import type { Request } from "./requests.ts";
 
@@ -19,7 +20,7 @@ export type Begun =
   | { readonly t: "duplicate"; readonly holder: string };
 
 /** How a job leaves this node. */
-export type Leaving = "ended" | "buried" | "comes again";
+export type Leaving = "ended" | "buried" | "comes again" | "goes round";
 
 export class JobKeys implements ClusterKeys {
   readonly #coordinators: Coordinators;
@@ -53,8 +54,8 @@ export class JobKeys implements ClusterKeys {
    * What became of the publish, where that is known. Also told of a job that was refused: the question may have been asked
    * twice, and what the second one reserves is nobody's.
    */
-  published({ partition, id, queueKey: key }: Envelope, ok: boolean): void {
-    if (key !== undefined) this.#coordinators.of(partition).tell({ t: "published", key, id, ok });
+  published({ partition, id, queueKey: key, hop }: Envelope, ok: boolean): void {
+    if (key !== undefined) this.#coordinators.of(partition).tellSoon({ t: "published", key, id, ok, hop });
   }
 
   /** Before a delivery is handed out. Rejects when the node is closed. */
@@ -88,8 +89,9 @@ export class JobKeys implements ClusterKeys {
       hop,
       attempt,
       token,
-      ended: leaving !== "comes again",
+      ended: leaving === "ended" || leaving === "buried",
       buried: leaving === "buried",
+      ...(leaving === "goes round" ? { round: true } : {}),
       ...(queueKey === undefined ? {} : { queueKey }),
       ...(executionKey === undefined ? {} : { executionKey }),
     });
@@ -101,13 +103,17 @@ export class JobKeys implements ClusterKeys {
   }
 
   acquire(partition: string, executionKey: string, id: string, listener: KeyListener): void {
-    const token = this.#tokens.get(`${partition}\n${id}`) ?? ++this.#token;
+    const token = this.#tokens.get(refOf(partition, id)) ?? ++this.#token;
     this.#coordinators.of(partition).acquire({ executionKey, id, token }, listener);
   }
 
   async holders(partition: string): Promise<readonly KeyHolder[]> {
-    const answer = await this.#coordinators.of(partition).ask({ t: "holders" });
-    return "holders" in answer ? answer.holders.executing : [];
+    const answer = await (await this.#coordinators.found(partition))?.ask({ t: "holders" });
+    return answer !== undefined && "holders" in answer ? answer.holders : [];
+  }
+
+  executing(partition: string, key: string): Promise<string | undefined> {
+    return this.#holder(partition, { t: "is-executing", key });
   }
 
   release(partition: string, key: string): Promise<string | undefined> {
@@ -125,12 +131,12 @@ export class JobKeys implements ClusterKeys {
   }
 
   async #holder(partition: string, question: Request): Promise<string | undefined> {
-    const answer = await this.#coordinators.of(partition).ask(question);
-    return "holder" in answer && answer.holder !== null ? answer.holder : undefined;
+    const answer = await (await this.#coordinators.found(partition))?.ask(question);
+    return answer !== undefined && "holder" in answer && answer.holder !== null ? answer.holder : undefined;
   }
 
   withdraw(partition: string, executionKey: string, id: string): void {
-    const token = this.#tokens.get(`${partition}\n${id}`) ?? 0;
+    const token = this.#tokens.get(refOf(partition, id)) ?? 0;
     this.#coordinators.of(partition).withdraw({ executionKey, id, token });
   }
 }
@@ -138,4 +144,4 @@ export class JobKeys implements ClusterKeys {
 export const hasKeys = ({ queueKey, executionKey }: Envelope): boolean =>
   queueKey !== undefined || executionKey !== undefined;
 
-const nameOf = ({ partition, id }: Envelope) => `${partition}\n${id}`;
+const nameOf = ({ partition, id }: Envelope) => refOf(partition, id);

@@ -37,6 +37,15 @@ export function pause(s: CoordinatorState, queue: string, paused: boolean, out: 
   out.answer({ ok: true });
 }
 
+/** Whatever was put off by now is purged when it comes back; one that is put off later is not. */
+export function purge(s: CoordinatorState, queue: string, now: number, out: CoordinatorOut): void {
+  if ((s.purged.get(queue) ?? 0) < now) {
+    commit(s, { c: "purged", queue, at: now }, out);
+    out.notice({ t: "purged", queue, at: now });
+  }
+  out.answer({ ok: true });
+}
+
 /** Those that are too old, a thousand at most; true when there may be more. */
 export function expireMarks(s: CoordinatorState, now: number, out: CoordinatorOut): boolean {
   const ids: string[] = [];

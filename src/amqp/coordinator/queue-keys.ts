@@ -38,13 +38,14 @@ export function reserve(
 
 export function published(
   s: CoordinatorState,
-  { key, id, ok }: Of<"published">,
+  { key, id, ok, hop = 0 }: Of<"published">,
   now: number,
   out: CoordinatorOut,
 ): void {
   out.answer({ ok: true });
   const known = s.reserved.get(key);
-  if (known?.id !== id) return;
+  // said late of one that has ended: what is reserved by now is the same job, queued again
+  if (known?.id !== id || isOver(s, id, hop, now)) return;
   if (ok) commit(s, { c: "kept", key, id, attempt: 0 }, out);
   else if (known.lapsesAt === undefined) commit(s, { c: "lapses", key, id, at: now + LAPSE_MS }, out);
 }

@@ -29,11 +29,23 @@ export function readRequest(value: unknown): Request | undefined {
       return isList(ids, MOST_IDS) && ids.every(isId) ? { t, ids } : undefined;
     }
     case "mark":
-      return isId(value.id) ? { t: "mark", id: value.id } : undefined;
+    case "suspect":
+    case "crashed":
+      return isId(value.id) ? { t: value.t, id: value.id } : undefined;
+    case "started": {
+      const { t, id, alone } = value;
+      return isId(id) && isFlag(alone) ? { t, id, alone } : undefined;
+    }
+    case "cleared": {
+      const { t, id, kept } = value;
+      return isId(id) && isFlag(kept) ? { t, id, kept } : undefined;
+    }
     case "pause": {
       const { queue, paused } = value;
       return isName(queue) && isFlag(paused) ? { t: "pause", queue, paused } : undefined;
     }
+    case "purge":
+      return isName(value.queue) ? { t: "purge", queue: value.queue } : undefined;
     case "announce":
       return announce(value);
     case "is-queued":
@@ -55,7 +67,7 @@ function ofJob(t: "reserve" | "published" | "begin" | "end" | "withdraw", m: Fie
     case "reserve":
       return reserve(m.id, m);
     case "published":
-      return isKey(m.key) && isFlag(m.ok) ? { t, key: m.key, id: m.id, ok: m.ok } : undefined;
+      return published(m.id, m);
     case "begin":
       return begin(m.id, m);
     case "end":
@@ -73,6 +85,12 @@ function reserve(id: string, { key, hop }: Fields): Request | undefined {
   return isCount(hop) ? { t: "reserve", key, id, hop } : undefined;
 }
 
+function published(id: string, { key, ok, hop }: Fields): Request | undefined {
+  if (!isKey(key) || !isFlag(ok)) return undefined;
+  if (hop === undefined) return { t: "published", key, id, ok };
+  return isCount(hop) ? { t: "published", key, id, ok, hop } : undefined;
+}
+
 function begin(id: string, m: Fields): Request | undefined {
   const { hop, attempt, token } = m;
   const keys = keysOf(m);
@@ -81,11 +99,12 @@ function begin(id: string, m: Fields): Request | undefined {
 }
 
 function end(id: string, m: Fields): Request | undefined {
-  const { hop, attempt, token, ended, buried } = m;
+  const { hop, attempt, token, ended, buried, round } = m;
   const keys = keysOf(m);
   if (!isCount(hop) || !isCount(attempt) || keys === undefined || !isFlag(ended) || !isFlag(buried))
     return undefined;
-  const request = { t: "end" as const, id, hop, attempt, ended, buried, ...keys };
+  const again = round === true ? ({ round } as const) : {};
+  const request = { t: "end" as const, id, hop, attempt, ended, buried, ...again, ...keys };
   if (token === undefined) return request;
   return isCount(token) ? { ...request, token } : undefined;
 }

@@ -2,8 +2,8 @@
  * The rule of one coordinator: from a complete journal to its own snapshot, then changes and calls until it ends.
  *
  * Owns the writer, the tape and the calls of one term. Nothing that was in the journal before is acknowledged until its
- * own snapshot is stored, so whoever comes next has one or the other. A call is acknowledged when it is done, so what it
- * leaves undone reaches the next. Ends once, with the channel; the owner is told if it had been elected.
+ * own snapshot is stored, so whoever comes next has one or the other. Calls reach it from its election on, and what it
+ * leaves undone is asked again of the next. Ends once, with the channel; the owner is told if it had been elected.
  */
 import type { ConsumeMessage } from "amqplib";
 import type { Acks } from "./acks.ts";
@@ -16,8 +16,11 @@ import { type JournalLimits, Writer } from "./writer.ts";
 export interface SeatOwner {
   /** The highest epoch that this node has heard of: a journal that was deleted begins above it. */
   knownEpoch(): number;
-  /** The durable state, as of the journal; replaces whatever there was. Called before each `elected`. */
-  rebuild(changes: Iterable<Change>): void;
+  /**
+   * The durable state, as of the journal; replaces whatever there was. Called before each `elected`, in `epoch`; where it
+   * rejects, this seat is not elected, and the next in line may try.
+   */
+  rebuild(changes: Iterable<Change>, epoch: number): void | Promise<void>;
   /**
    * The durable state as changes, in lists of any length, read bit by bit over several turns. It may or may not show
    * what changes meanwhile, but must come to an end.
@@ -26,7 +29,9 @@ export interface SeatOwner {
   elected(epoch: number): void;
   /** Once for each `elected`. */
   deposed(reason: Error): void;
-  /** `done`: its changes are durable and its answer is sent. Until then it reaches the next coordinator. */
+  /** Once for each `rebuild`: its term is over, elected or not. */
+  over?(reason: Error): void;
+  /** `done`: its changes are durable and its answer is sent. Without an answer it is asked again. */
   call(body: unknown, done: () => void): void;
 }
 
@@ -38,6 +43,8 @@ export interface ReignParts extends TapeParts {
   readonly warn: (text: string) => void;
   /** Nothing is relied on in a queue that was just made. */
   readonly graceLeftMs: () => number;
+  /** From then on calls wait for it. */
+  readonly bindCalls: () => Promise<void>;
   readonly consumeCalls: (heard: (message: ConsumeMessage | null) => void) => Promise<void>;
 }
 
@@ -84,12 +91,16 @@ export class Reign {
 
   /** Rejects with what prevented it. */
   async begin(): Promise<void> {
-    const { owner, graceLeftMs, consumeCalls } = this.#parts;
+    const { owner, graceLeftMs, bindCalls, consumeCalls } = this.#parts;
     const basis = this.#basis;
-    owner.rebuild(basis.t === "complete" ? changesOf(basis.records) : []);
+    await owner.rebuild(basis.t === "complete" ? changesOf(basis.records) : [], this.epoch);
+    if (this.#isOver()) return;
     if (basis.t === "fresh") await this.#grace(graceLeftMs());
     if (this.#isOver()) return;
     await this.#writer.open(basis.base);
+    if (this.#isOver()) return;
+    // before anybody hears of it, and asks again what the one before it has not answered
+    await bindCalls();
     if (this.#isOver()) return;
     this.#state = "elected";
     this.wasElected = true;
@@ -123,6 +134,7 @@ export class Reign {
     this.#state = "over";
     this.#writer.end(reason);
     if (this.wasElected) this.#parts.owner.deposed(reason);
+    this.#parts.owner.over?.(reason);
   }
 
   #isOver(): boolean {

@@ -19,7 +19,13 @@ export type Request =
    */
   | { readonly t: "reserve"; readonly key: string; readonly id: string; readonly hop?: number }
   /** The publish of a reserved job was confirmed (a cast), or is known to have failed: it lapses 30 s later. */
-  | { readonly t: "published"; readonly key: string; readonly id: string; readonly ok: boolean }
+  | {
+      readonly t: "published";
+      readonly key: string;
+      readonly id: string;
+      readonly ok: boolean;
+      readonly hop?: number;
+    }
   /**
    * A job is about to run: asserts its queue key, asks for its execution key, whichever it has. `token` grows with each
    * ask of a process, tells this one from an earlier one of the same job, and comes back with the grant. A node that is
@@ -40,7 +46,8 @@ export type Request =
    * A job leaves: its execution key is free. With `ended` its queue key too, and its id is remembered with its hop for
    * an hour; `buried` says that it lies there. Without `ended` it comes again (retry, hand-back) and keeps its queue key;
    * `attempt` is the one under which it comes then. Asks of this node for this job up to `token` are over; without one,
-   * all of them. A job without a queue key is not remembered: its end costs no write.
+   * all of them. A job without a queue key is not remembered: its end costs no write. `round`: it comes again in a
+   * second, and keeps its place in the line for its execution key.
    */
   | {
       readonly t: "end";
@@ -52,12 +59,23 @@ export type Request =
       readonly token?: number;
       readonly ended: boolean;
       readonly buried: boolean;
+      readonly round?: true;
     }
   /** A buried job was dropped: its id may be used again. */
   | { readonly t: "dropped"; readonly ids: readonly string[] }
   | { readonly t: "mark"; readonly id: string }
   | { readonly t: "unmark"; readonly ids: readonly string[] }
   | { readonly t: "pause"; readonly queue: string; readonly paused: boolean }
+  /** What waits in retry and delay queues for this queue is purged when it comes. */
+  | { readonly t: "purge"; readonly queue: string }
+  /** How many process crashes are counted against a job. */
+  | { readonly t: "suspect"; readonly id: string }
+  /** A suspect is about to run on this node; `alone`: with no other suspect beside it. */
+  | { readonly t: "started"; readonly id: string; readonly alone: boolean }
+  /** Its own process has died under it. */
+  | { readonly t: "crashed"; readonly id: string }
+  /** It runs no more. `kept`: what is counted against it stays, since it was handed back. */
+  | { readonly t: "cleared"; readonly id: string; readonly kept: boolean }
   /**
    * All that this node holds and awaits: whenever it is asked to, and when its connection has come back. Replaces what was
    * known of it, so it must keep its place among the node's other requests. `epoch`: of the coordinator it is meant for,
@@ -93,27 +111,36 @@ export type Answer =
   | { readonly duplicate: "queueKey" | "id"; readonly holder: string }
   /** Of `begin`: a copy of what ended (this hop or a later one): it is acknowledged and not run. */
   | { readonly ended: true }
-  /** Of `begin` with an execution key. Who is queued is told of its grant later. */
-  | { readonly granted: boolean; readonly outdated?: true }
+  /** Of `begin` with an execution key. Who is queued is told of its grant later; `place` grows along the line. */
+  | { readonly granted: boolean; readonly place?: number; readonly outdated?: true }
   | { readonly tooMany: number }
+  /** Of `suspect` and `crashed`. */
+  | { readonly crashes: number }
   | { readonly replica: Replica }
   /** Of a question: the id that holds; of a release: the id that held. */
   | { readonly holder: string | null }
-  | { readonly holders: Holders };
+  | { readonly holders: readonly Holder[] };
 
 export interface Replica {
   readonly marks: readonly string[];
   readonly paused: readonly string[];
+  readonly purged: readonly (readonly [queue: string, at: number])[];
+  readonly roll: Roll;
 }
 
-export interface Holders {
-  readonly queued: readonly { readonly key: string; readonly id: string }[];
-  readonly executing: readonly {
-    readonly key: string;
-    readonly id: string;
-    readonly node: string;
-    readonly waiting: number;
-  }[];
+/** The list of nodes. What is in nobody's hands of these may be started by who has only just come. */
+export interface Roll {
+  readonly nodes: readonly (readonly [node: string, boot: string])[];
+  /** When one of them was last gone without a farewell; 0: never. */
+  readonly crashedAt: number;
+}
+
+/** Of an execution key. */
+export interface Holder {
+  readonly key: string;
+  readonly id: string;
+  readonly node: string;
+  readonly waiting: number;
 }
 
 /** What the coordinator says of itself, after the change it rests on is durable. */
@@ -131,6 +158,8 @@ export type Notice =
   /** To all: replicas follow. */
   | { readonly t: "marked" | "unmarked"; readonly ids: readonly string[] }
   | { readonly t: "paused"; readonly queue: string; readonly paused: boolean }
+  | { readonly t: "purged"; readonly queue: string; readonly at: number }
+  | { readonly t: "roll"; readonly roll: Roll }
   /** To all: a release by hand, an event. */
   | {
       readonly t: "released";
@@ -166,6 +195,19 @@ export type Change =
   | { readonly c: "mark"; readonly id: string; readonly at: number }
   | { readonly c: "unmark"; readonly ids: readonly string[] }
   | { readonly c: "pause"; readonly queue: string; readonly paused: boolean }
+  | { readonly c: "purged"; readonly queue: string; readonly at: number }
+  /** What is counted against a job, and where it runs as a suspect. */
+  | {
+      readonly c: "suspect";
+      readonly id: string;
+      readonly crashes: number;
+      readonly at: number;
+      readonly by?: NodeId;
+      readonly alone?: boolean;
+    }
+  | { readonly c: "cleared"; readonly ids: readonly string[] }
+  /** A node was gone without a farewell. */
+  | { readonly c: "crash"; readonly at: number }
   /** The list of nodes: whose word is awaited after an election. What one that is gone has reserved lapses later. */
   | {
       readonly c: "node";
@@ -175,4 +217,6 @@ export type Change =
       readonly at: number;
     }
   /** A node is gone that may still run under keys; who is elected does not know which, and grants none before then. */
-  | { readonly c: "closed"; readonly until: number };
+  | { readonly c: "closed"; readonly until: number }
+  /** Of a journal whose partition has a persister: what is not of this list's nodes is there, stored in this epoch or later. */
+  | { readonly c: "elsewhere"; readonly epoch: number };

@@ -5,8 +5,7 @@
  * over, whatever ended it; what was appended and not stored then rejects. When this node dies the broker closes its channel,
  * and the next in line has the journal and the calls that were not done. It stands again for ever, until `stop`.
  */
-import type { Options } from "amqplib";
-import { BrokerUnreachable } from "../../broker/errors.ts";
+import { BrokerUnreachable, PersisterFailed } from "../../broker/errors.ts";
 import type { Clock } from "../../kernel/types.ts";
 import type { Names } from "../names.ts";
 import type { SeatOwner } from "./reign.ts";
@@ -91,12 +90,6 @@ export class Seat {
     }
   }
 
-  /** An answer. False: it is not elected, or the broker takes no messages; who asked will ask again. */
-  send(exchange: string, key: string, body: Buffer, options?: Options.Publish): boolean {
-    const term = this.#term;
-    return term?.reign !== undefined && term.send(exchange, key, body, options);
-  }
-
   /** Writes the state anew and lets go of what is older; at once, not when it is due. */
   async compact(): Promise<void> {
     await this.#term?.reign?.compact();
@@ -111,6 +104,11 @@ export class Seat {
     term.end(new Error("it stepped down"));
     await term.closed();
     this.#stand();
+  }
+
+  /** What it would have to rest on is not there: the next in line may fare better. It stands again behind it, later. */
+  giveUp(reason: Error): void {
+    this.#term?.end(reason);
   }
 
   /** For good; idempotent. */
@@ -132,7 +130,8 @@ export class Seat {
       graceMs,
       owner,
       journal: names.journal(partition),
-      calls: names.coordinator(partition),
+      names,
+      callsKey: names.coordinator(partition),
       limits: { ...JOURNAL_LIMITS, ...limits },
       warn: (text) => this.#warn(text),
       over: (ended, reason) => this.#over(ended, reason),
@@ -145,7 +144,8 @@ export class Seat {
     if (this.#term !== term) return;
     this.#term = undefined;
     this.#last = term;
-    if (term.wasElected) {
+    // one whose persister fails is elected again and again, and comes no further
+    if (term.wasElected && !(reason instanceof PersisterFailed)) {
       this.#tries = 0;
       this.#lastWarning = "";
     }

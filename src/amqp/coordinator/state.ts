@@ -19,6 +19,17 @@ export interface Reservation {
   readonly lapsesAt: number | undefined;
 }
 
+/** A job that may have taken a process down. */
+export interface Suspect {
+  readonly id: string;
+  readonly crashes: number;
+  readonly at: number;
+  /** Where it runs, if it does. */
+  readonly by?: NodeId;
+  /** Then with no other suspect beside it on that node. */
+  readonly alone?: boolean;
+}
+
 export interface End {
   readonly hop: number;
   readonly at: number;
@@ -31,6 +42,8 @@ export const ENDED_KEPT_MS = 3_600_000;
 export const MOST_ENDED = 100_000;
 export const MARK_KEPT_MS = 30 * 24 * 3_600_000;
 export const MOST_MARKS = 100_000;
+export const SUSPECT_KEPT_MS = 24 * 3_600_000;
+export const MOST_SUSPECTS = 100_000;
 
 export class CoordinatorState {
   // In the journal. A reserved key is in `reserved`, a kept one in `kept`: of those there may be 10⁶, so no object each.
@@ -42,6 +55,12 @@ export class CoordinatorState {
   readonly ended = new Map<string, End>();
   readonly marks = new Map<string, number>();
   readonly paused = new Set<string>();
+  /** When each queue was purged last. */
+  readonly purged = new Map<string, number>();
+  /** Oldest first. */
+  readonly suspects = new Map<string, Suspect>();
+  /** When a node was last gone without a farewell. */
+  crashedAt = 0;
   /** Name and boot. */
   readonly nodes = new Map<string, string>();
   /** Who is elected grants no execution key before. */

@@ -6,8 +6,8 @@
  * durable and not answered: such requests come again, to the next one.
  */
 import type { CoordinatorOut } from "./apply.ts";
-import { expireMarks, mark, pause, unmark } from "./marks.ts";
-import { elected, nodeGone, nodeThere } from "./nodes.ts";
+import { expireMarks, mark, pause, purge, unmark } from "./marks.ts";
+import { elected, nodeGone, nodeThere, rollOf } from "./nodes.ts";
 import {
   assertKey,
   dropped,
@@ -19,13 +19,20 @@ import {
   releaseQueued,
   reserve,
 } from "./queue-keys.ts";
-import type { Answer, Holders, NodeId, Request } from "./requests.ts";
+import type { Answer, NodeId, Request } from "./requests.ts";
 import { type CoordinatorState, ENDED_KEPT_MS } from "./state.ts";
+import { cleared, crashed, expireSuspects, started } from "./suspects.ts";
 
 export type CoordinatorInput =
   | { readonly t: "request"; readonly from: NodeId; readonly request: Request }
-  /** First heard of (this node too), or gone. */
-  | { readonly t: "node"; readonly node: string; readonly boot: string; readonly there: boolean }
+  /** First heard of (this node too), or gone, with or without a farewell. */
+  | {
+      readonly t: "node";
+      readonly node: string;
+      readonly boot: string;
+      readonly there: boolean;
+      readonly farewell?: boolean;
+    }
   | { readonly t: "tick" }
   /** All of the journal has been applied. Comes first. */
   | { readonly t: "elected"; readonly epoch: number };
@@ -43,7 +50,7 @@ export function stepCoordinator(
     case "request":
       return answer(s, m.from, m.request, now, out);
     case "node":
-      return (m.there ? nodeThere : nodeGone)(s, { node: m.node, boot: m.boot }, now, out);
+      return node(s, m, now, out);
     case "tick":
       return tick(s, now, out);
     case "elected":
@@ -51,10 +58,21 @@ export function stepCoordinator(
   }
 }
 
+function node(
+  s: CoordinatorState,
+  { node: name, boot, there, farewell = false }: CoordinatorInput & { t: "node" },
+  now: number,
+  out: CoordinatorOut,
+): void {
+  const id = { node: name, boot };
+  if (there) nodeThere(s, id, now, out);
+  else nodeGone(s, id, farewell, now, out);
+}
+
 /** When `tick` has something to do; it may come later, or for nothing. */
 export function nextTick(s: CoordinatorState): number | undefined {
   if (s.epoch === 0) return undefined;
-  const sweep = s.ended.size + s.marks.size > 0 ? s.sweepAt : undefined;
+  const sweep = s.ended.size + s.marks.size + s.suspects.size > 0 ? s.sweepAt : undefined;
   const due = [s.lapses.next, s.leases.due, sweep].filter((at) => at !== undefined);
   return due.length === 0 ? undefined : Math.min(...due);
 }
@@ -66,6 +84,7 @@ function tick(s: CoordinatorState, now: number, out: CoordinatorOut): void {
   s.sweepAt = now + SWEEP_MS;
   while (forgetEnded(s, now - ENDED_KEPT_MS, out));
   while (expireMarks(s, now, out));
+  expireSuspects(s, now, out);
 }
 
 function answer(s: CoordinatorState, from: NodeId, m: Request, now: number, out: CoordinatorOut): void {
@@ -77,7 +96,7 @@ function answer(s: CoordinatorState, from: NodeId, m: Request, now: number, out:
     case "begin":
       return out.answer(begin(s, from, m, now, out));
     case "withdraw":
-      s.leases.withdraw(from, m, out);
+      s.leases.withdraw(from, m, now, out);
       return out.answer({ ok: true });
     case "end":
       return end(s, from, m, now, out);
@@ -89,6 +108,14 @@ function answer(s: CoordinatorState, from: NodeId, m: Request, now: number, out:
       return unmark(s, m.ids, out);
     case "pause":
       return pause(s, m.queue, m.paused, out);
+    case "purge":
+      return purge(s, m.queue, now, out);
+    case "started":
+      return started(s, from, m, now, out);
+    case "crashed":
+      return crashed(s, m.id, now, out);
+    case "cleared":
+      return cleared(s, m, now, out);
     case "announce":
       // of one that was meant for a former coordinator it is not known what has been granted since
       if (m.epoch === s.epoch) s.leases.announce(from, m, now, out);
@@ -96,24 +123,36 @@ function answer(s: CoordinatorState, from: NodeId, m: Request, now: number, out:
     case "release-queued":
       return releaseQueued(s, m.key, out);
     case "release-executing":
-      return releaseExecuting(s, m.key, out);
+      return releaseExecuting(s, m.key, now, out);
     default:
       return out.answer(told(s, m));
   }
 }
 
-type Question = Extract<Request, { readonly t: "replica" | "holders" | "is-queued" | "is-executing" }>;
+type Question = Extract<
+  Request,
+  { readonly t: "replica" | "holders" | "is-queued" | "is-executing" | "suspect" }
+>;
 
 function told(s: CoordinatorState, m: Question): Answer {
   switch (m.t) {
     case "replica":
-      return { replica: { marks: [...s.marks.keys()], paused: [...s.paused] } };
+      return {
+        replica: {
+          marks: [...s.marks.keys()],
+          paused: [...s.paused],
+          purged: [...s.purged],
+          roll: rollOf(s),
+        },
+      };
+    case "suspect":
+      return { crashes: s.suspects.get(m.id)?.crashes ?? 0 };
     case "is-queued":
       return { holder: s.holderOf(m.key) ?? null };
     case "is-executing":
       return { holder: s.leases.holderOf(m.key) ?? null };
     case "holders":
-      return { holders: holders(s) };
+      return { holders: s.leases.holders() };
   }
 }
 
@@ -129,12 +168,12 @@ function begin(
   const refused = refusalOf(s, m, now);
   // an announcement may have asked for it already
   if (refused !== undefined && executionKey !== undefined)
-    s.leases.withdraw(from, { executionKey, id, token }, out);
+    s.leases.withdraw(from, { executionKey, id, token }, now, out);
   if (refused !== undefined) return refused;
   const isOutdated = m.queueKey !== undefined && assertKey(s, m.queueKey, id, m.attempt, out);
   const outdated = isOutdated ? { outdated: true as const } : {};
   if (executionKey === undefined) return { ok: true, ...outdated };
-  return { granted: s.leases.ask(from, { executionKey, id, token }), ...outdated };
+  return { ...s.leases.ask(from, { executionKey, id, token }, now), ...outdated };
 }
 
 function refusalOf(
@@ -155,18 +194,15 @@ function end(
   out: CoordinatorOut,
 ): void {
   endKey(s, m, now, out);
-  if (m.executionKey !== undefined) s.leases.end(from, m.executionKey, m.id, m.token, out);
+  const { executionKey, id, token } = m;
+  if (executionKey !== undefined && m.round === true)
+    s.leases.goesRound(from, { executionKey, id, token }, now, out);
+  else if (executionKey !== undefined) s.leases.end(from, { executionKey, id, token }, m.ended, now, out);
   out.answer({ ok: true });
 }
 
-function releaseExecuting(s: CoordinatorState, key: string, out: CoordinatorOut): void {
-  const id = s.leases.release(key, out);
+function releaseExecuting(s: CoordinatorState, key: string, now: number, out: CoordinatorOut): void {
+  const id = s.leases.release(key, now, out);
   if (id !== undefined) out.notice({ t: "released", kind: "executionKey", key, id });
   out.answer({ holder: id ?? null });
-}
-
-function holders(s: CoordinatorState): Holders {
-  const queued = [...s.reserved.values()].map(({ key, id }) => ({ key, id }));
-  for (const [key, id] of s.kept) queued.push({ key, id });
-  return { queued, executing: s.leases.holders() };
 }

@@ -10,8 +10,10 @@ import { randomBytes } from "node:crypto";
 import type { ConfirmChannel, ConsumeMessage, Options } from "amqplib";
 import type { Clock } from "../../kernel/types.ts";
 import type { Link } from "../link.ts";
-import { within } from "../patience.ts";
+import type { Names } from "../names.ts";
+import { CLOSE_MS, closed, within } from "../patience.ts";
 import { channelError } from "../refusal.ts";
+import { assertSystem } from "../topology.ts";
 import { Acks } from "./acks.ts";
 import { judge } from "./journal.ts";
 import { type JournalRecord, markerBytes, readRecord, type StateRecord } from "./records.ts";
@@ -25,7 +27,9 @@ export interface TermParts {
   readonly link: SeatLink;
   readonly clock: Clock;
   readonly journal: string;
-  readonly calls: string;
+  readonly names: Names;
+  /** Calls are published to the nodes' exchange by this routing key. */
+  readonly callsKey: string;
   /** Where the broker is, for messages. */
   readonly broker: string;
   readonly graceMs: number;
@@ -38,8 +42,6 @@ export interface TermParts {
 /** The journal is never longer than 20,000 records. Without it a quorum queue stops at 2,000. */
 const JOURNAL_PREFETCH = 60_000;
 const CALLS_PREFETCH = 1_000;
-/** A close that is not answered is not waited for longer. */
-const CLOSE_MS = 2_000;
 const JOURNAL: Options.AssertQueue = {
   durable: true,
   arguments: {
@@ -51,8 +53,11 @@ const JOURNAL: Options.AssertQueue = {
 };
 /** A journal that was deleted is begun anew after it. */
 const EMPTY_MS = 10_000;
-/** They may be asked again. */
-const CALLS: Options.AssertQueue = { durable: true, arguments: { "x-queue-type": "classic" } };
+/**
+ * On the broker's node that this node is connected to: a cluster that goes on without another one goes on with this. What
+ * is in it goes with it, and is asked again.
+ */
+const CALLS: Options.AssertQueue = { exclusive: true, durable: false, autoDelete: true };
 
 export class Term {
   readonly #parts: TermParts;
@@ -62,6 +67,8 @@ export class Term {
   #channel: ConfirmChannel | undefined;
   #acks: Acks | undefined;
   #declaredAt = 0;
+  /** The queue of calls of an elected one. */
+  #calls = "";
   /** It is in line. */
   isStanding = false;
   #hasMarked = false;
@@ -111,18 +118,6 @@ export class Term {
     }
   }
 
-  /** Published on the channel that the election hangs on: a broker that takes it knows nobody else as elected. */
-  send(exchange: string, key: string, body: Buffer, options: Options.Publish = {}): boolean {
-    const channel = this.#channel;
-    if (channel === undefined || this.#isOver || this.#parts.link.blockedBy !== undefined) return false;
-    try {
-      channel.publish(exchange, key, body, options);
-      return true;
-    } catch {
-      return false; // it was closed a moment ago
-    }
-  }
-
   end(reason: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -130,7 +125,7 @@ export class Term {
     this.#acks?.end();
     this.#reign?.end(reason);
     const channel = this.#channel;
-    if (channel !== undefined) this.#closed = closedOf(channel, this.#parts.clock);
+    if (channel !== undefined) this.#closed = within(this.#parts.clock, CLOSE_MS, closed(channel));
     this.#parts.over(this, reason);
   }
 
@@ -148,15 +143,14 @@ export class Term {
           : channelError(last, broker, `queue ${journal}`),
       ),
     );
-    if (this.#isOver) this.#closed = closedOf(channel, this.#parts.clock);
+    if (this.#isOver) this.#closed = within(this.#parts.clock, CLOSE_MS, closed(channel));
     this.#acks = new Acks(channel, this.#parts.clock);
   }
 
   async #stand(channel: ConfirmChannel): Promise<void> {
-    const { journal, calls, clock } = this.#parts;
+    const { journal, clock } = this.#parts;
     await channel.assertQueue(journal, JOURNAL);
     this.#declaredAt = clock.now();
-    await channel.assertQueue(calls, CALLS);
     await channel.prefetch(JOURNAL_PREFETCH);
     await channel.consume(journal, (message) => this.#heard(message));
   }
@@ -273,18 +267,29 @@ export class Term {
       isBlocked: () => link.blockedBy !== undefined,
       failed: (error) => this.end(error),
       graceLeftMs: () => this.#declaredAt + graceMs - clock.now(),
+      bindCalls: () => this.#bindCalls(),
       consumeCalls: (heard) => this.#consumeCalls(heard),
     };
   }
 
+  async #bindCalls(): Promise<void> {
+    const { link, names, callsKey } = this.#parts;
+    const channel = this.#channel;
+    if (channel === undefined || this.#isOver) return;
+    await link.answered(assertSystem(channel, names));
+    const { queue } = await link.answered(channel.assertQueue("", CALLS));
+    this.#calls = queue;
+    await link.answered(channel.bindQueue(queue, names.system, callsKey));
+  }
+
   /** `basic.qos` holds for the consumers that come after it. */
   async #consumeCalls(heard: (message: ConsumeMessage | null) => void): Promise<void> {
-    const { link, calls } = this.#parts;
+    const { link } = this.#parts;
     const channel = this.#channel;
     if (channel === undefined || this.#isOver) return;
     await link.answered(channel.prefetch(CALLS_PREFETCH));
     if (this.#isOver) return;
-    await link.answered(channel.consume(calls, heard));
+    await link.answered(channel.consume(this.#calls, heard));
   }
 
   /** The default exchange: by the queue's name. */
@@ -304,11 +309,4 @@ export class Term {
 
 function nobody(): never {
   throw new Error("nothing is delivered without a channel");
-}
-
-/** amqplib never calls back about a close whose connection goes meanwhile, and a half-open one answers nothing. */
-function closedOf(channel: ConfirmChannel, clock: Clock): Promise<void> {
-  const gone = new Promise((resolve) => channel.once("close", resolve));
-  const closed = async () => channel.close(); // it throws when it was closed already
-  return within(clock, CLOSE_MS, Promise.race([closed(), gone]));
 }

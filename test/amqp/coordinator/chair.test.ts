@@ -106,7 +106,7 @@ test("a replica that is asked for in one message with a change shows the change,
   said = [];
   calls(a, 2, { t: "replica" }, { t: "pause", queue: "q", paused: false }, { t: "mark", id: "m" });
   await durable();
-  expect(new Map(answersTo("a")).get(20)).toEqual({ replica: { marks: ["m"], paused: [] } });
+  expect(new Map(answersTo("a")).get(20)).toMatchObject({ replica: { marks: ["m"], paused: [] } });
 });
 
 test("deposed, it says nothing more of what it had not said, and acknowledges none of it", async () => {

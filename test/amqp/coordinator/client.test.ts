@@ -9,6 +9,7 @@ import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 
 const self = { node: "me", boot: "m1" };
 const ok = { ok: true } as const;
+const roll = { nodes: [], crashedAt: 0 };
 
 let clock: VirtualClock;
 let sent: Call[];
@@ -25,8 +26,8 @@ beforeEach(() => {
     clock,
     send: (calls) => void sent.push(...calls),
     out: {
-      marked: (ids) => void told.push(`marked ${ids}`),
       paused: (queue, paused) => void told.push(`${queue} ${paused ? "paused" : "resumed"}`),
+      roll: () => void told.push("roll"),
       released: (kind, key) => void told.push(`${kind} ${key} released`),
     },
   });
@@ -110,6 +111,23 @@ describe("a question", () => {
     await ended;
   });
 
+  test("may go with the next one, in its order, and goes by itself when none comes", async () => {
+    client.tellSoon({ t: "unmark", ids: ["a"] });
+    await clock.settle();
+    expect(sent).toEqual([]);
+    client.ask({ t: "mark", id: "b" }).catch(() => {});
+    expect(types(await asked())).toEqual(["unmark", "mark"]);
+    client.tellSoon({ t: "unmark", ids: ["c"] });
+    await clock.advance(20);
+    expect(types(await asked())).toEqual(["unmark"]);
+  });
+
+  test("that was to go with the next one goes before the node closes", async () => {
+    client.tellSoon({ t: "unmark", ids: ["a"] });
+    client.close();
+    expect(types(await asked())).toEqual(["unmark"]);
+  });
+
   test("goes to each new coordinator, behind what this node holds", async () => {
     void client.ask({ t: "is-queued", key: "k" }).catch(() => {});
     await asked();
@@ -141,12 +159,31 @@ describe("an earlier coordinator", () => {
   });
 });
 
+describe("the list of nodes", () => {
+  test("comes with the replica, follows what is said, and whoever rests on it is told", async () => {
+    expect(client.roll).toBeUndefined();
+    void client.synced();
+    for (let twice = 0; twice < 2; twice++)
+      await answers(1, { replica: { replica: { marks: [], paused: [], purged: [], roll } }, announce: ok });
+    expect(client.roll).toEqual(roll);
+    notice(1, { t: "roll", roll: { nodes: [["you", "y1"]], crashedAt: 5 } });
+    expect(client.roll).toEqual({ nodes: [["you", "y1"]], crashedAt: 5 });
+    expect(told).toContain("roll");
+  });
+});
+
 describe("the replica", () => {
   test("is asked for, and whoever waits for it is told when it is there", async () => {
     const synced = client.synced();
-    await answers(3, { replica: { replica: { marks: ["a"], paused: ["q"] } }, announce: ok });
+    await answers(3, {
+      replica: { replica: { marks: ["a"], paused: ["q"], purged: [], roll } },
+      announce: ok,
+    });
     // that coordinator was new to us: it is asked once more
-    await answers(3, { replica: { replica: { marks: ["a"], paused: ["q"] } }, announce: ok });
+    await answers(3, {
+      replica: { replica: { marks: ["a"], paused: ["q"], purged: [], roll } },
+      announce: ok,
+    });
     await synced;
     expect(client.isMarked("a")).toBe(true);
     expect(client.pausedQueues).toEqual(["q"]);
@@ -157,10 +194,13 @@ describe("the replica", () => {
     notice(1, { t: "paused", queue: "q", paused: true }, { t: "marked", ids: ["a", "b"] });
     notice(1, { t: "unmarked", ids: ["a"] });
     expect([client.isPaused("q"), client.isMarked("a"), client.isMarked("b")]).toEqual([true, false, true]);
-    await answers(1, { replica: { replica: { marks: ["c"], paused: ["r"] } }, announce: ok });
+    await answers(1, {
+      replica: { replica: { marks: ["c"], paused: ["r"], purged: [], roll } },
+      announce: ok,
+    });
     expect([client.isPaused("q"), client.isPaused("r")]).toEqual([false, true]);
     expect([client.isMarked("b"), client.isMarked("c")]).toEqual([false, true]);
-    expect(told).toEqual(["q paused", "marked a,b", "q resumed", "r paused", "marked c"]);
+    expect(told).toEqual(["q paused", "q resumed", "r paused"]);
   });
 });
 

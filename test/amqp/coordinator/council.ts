@@ -6,7 +6,7 @@
  */
 import { EventEmitter, once } from "node:events";
 import type { Socket } from "node:net";
-import { type Channel, type ConfirmChannel, connect } from "amqplib";
+import { type ConfirmChannel, connect } from "amqplib";
 import { onTestFinished } from "vitest";
 import { Addresses } from "../../../src/amqp/address.ts";
 import type { Change } from "../../../src/amqp/coordinator/requests.ts";
@@ -166,14 +166,13 @@ export class TestSeat implements SeatOwner {
 export class Council {
   readonly names = new Names(freshPrefix());
   readonly journal = this.names.journal(P);
-  readonly callsQueue = this.names.coordinator(P);
   readonly seats: TestSeat[] = [];
 
   constructor(readonly url: string) {
     onTestFinished(async () => {
       await Promise.all(this.seats.map(({ seat }) => seat.stop()));
       await Promise.all(this.seats.map(({ link }) => link.close()));
-      await cleanUp(url, { queues: [this.journal, this.callsQueue] });
+      await cleanUp(url, { queues: [this.journal], exchanges: [this.names.system] });
     });
   }
 
@@ -196,11 +195,18 @@ export class Council {
     return [...this.seats];
   }
 
+  /** Published to whoever is elected. */
+  async calls(...texts: readonly string[]): Promise<void> {
+    const channel = await this.channel();
+    for (const text of texts)
+      channel.publish(this.names.system, this.names.coordinator(P), Buffer.from(text));
+  }
+
   /** Of somebody else; it ends with the test. */
-  async channel(): Promise<Channel> {
+  async channel(): Promise<ConfirmChannel> {
     const connection = await connect(this.url);
     onTestFinished(() => connection.close());
-    return connection.createChannel();
+    return connection.createConfirmChannel();
   }
 
   /** The one that is elected, or will be. */

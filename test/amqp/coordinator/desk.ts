@@ -22,8 +22,9 @@ export const b: NodeId = { node: "b", boot: "b1" };
 
 /** Everything that is in the journal, as plain data without an order. */
 export function durableOf(s: CoordinatorState): unknown {
-  const { reserved, kept, attempts, ended, marks, paused, nodes, closedUntil } = s;
-  return { reserved, kept, attempts, ended, marks, paused, nodes, closedUntil };
+  const { reserved, kept, attempts, ended, marks, paused, purged, suspects, crashedAt, nodes, closedUntil } =
+    s;
+  return { reserved, kept, attempts, ended, marks, paused, purged, suspects, crashedAt, nodes, closedUntil };
 }
 
 export function replayed(changes: Iterable<Change>): CoordinatorState {
@@ -61,6 +62,11 @@ export class Desk {
 
   goes(node: NodeId): void {
     this.#step({ t: "node", ...node, there: false });
+  }
+
+  /** With a farewell. */
+  leaves(node: NodeId): void {
+    this.#step({ t: "node", ...node, there: false, farewell: true });
   }
 
   /** Another one, from the journal. */
@@ -105,16 +111,18 @@ export class Desk {
     return this.asks(from, { t: "reserve", key, id, ...(hop === undefined ? {} : { hop }) });
   }
 
-  publishes(from: NodeId, key: string, id: string, ok = true): Answer {
-    return this.asks(from, { t: "published", key, id, ok });
+  publishes(from: NodeId, key: string, id: string, ok = true, hop = 0): Answer {
+    return this.asks(from, { t: "published", key, id, ok, hop });
   }
 
   begins(from: NodeId, queueKey: string, id: string, { hop = 0, attempt = 0 } = {}): Answer {
     return this.asks(from, { t: "begin", id, hop, attempt, queueKey, token: 1 });
   }
 
+  /** Whether it has the key; where it stands if not is what the grants show. */
   wants(from: NodeId, executionKey: string, id: string, token = 1): Answer {
-    return this.asks(from, { t: "begin", id, hop: 0, attempt: 0, executionKey, token });
+    const answer = this.asks(from, { t: "begin", id, hop: 0, attempt: 0, executionKey, token });
+    return "granted" in answer ? { granted: answer.granted } : answer;
   }
 
   announces(from: NodeId, holds: readonly Held[], awaits: readonly Held[]): Answer {

@@ -4,6 +4,7 @@
  * Everything is durable at once here; `coordinator.simulation.test.ts` loses what is not.
  */
 import { beforeEach, describe, expect, test } from "vitest";
+import { AWAY_KEPT_MS, MOST_AWAY, ROUND_MS } from "../../../src/amqp/coordinator/leases.ts";
 import type { NodeId } from "../../../src/amqp/coordinator/requests.ts";
 import { a, b, Desk, REGRANT_MS } from "./desk.ts";
 
@@ -23,6 +24,9 @@ const announces = (from: NodeId, holds: string[], awaits: string[] = []) =>
     holds.map((id) => x(id)),
     awaits.map((id) => x(id)),
   );
+
+const goesRound = (from: NodeId, id: string, token = 1) =>
+  desk.ends(from, id, { executionKey: "x", token, ended: false, round: true });
 
 beforeEach(() => {
   desk = new Desk(a, b);
@@ -97,7 +101,7 @@ describe("a key", () => {
     desk.reserves(a, "k", "3");
     const executing = [{ key: "x", id: "1", node: "a", waiting: 1 }];
     expect(desk.asks(a, { t: "holders" })).toEqual({
-      holders: { queued: [{ key: "k", id: "3" }], executing },
+      holders: executing,
     });
   });
 });
@@ -293,7 +297,7 @@ describe("a node that is gone", () => {
     desk.wants(b, "x", "2");
     desk.goes(a);
     desk.comes(a);
-    expect(desk.notices()).toEqual([{ t: "announce", to: a }]);
+    expect(desk.notices()).toContainEqual({ t: "announce", to: a });
     announces(a, ["1"]);
     desk.passes(REGRANT_MS);
     expect(holder()).toEqual({ holder: "1" });
@@ -334,7 +338,7 @@ describe("a node that is not listed", () => {
     expect(desk.wants(c, "x", "1")).toEqual(no);
     announces(c, [], ["1"]);
     desk.comes(c);
-    expect(desk.notices()).toEqual([{ t: "announce", to: c }]);
+    expect(desk.notices()).toContainEqual({ t: "announce", to: c });
     announces(c, [], ["1"]);
     expect(desk.grants()).toEqual(["x to 1 of c1 under 1"]);
   });
@@ -487,4 +491,123 @@ test("the one that had no list is open at once", () => {
   const fresh = new Desk();
   fresh.comes(a);
   expect(fresh.wants(a, "x", "1")).toEqual(yes);
+});
+
+describe("a job on a round", () => {
+  beforeEach(() => {
+    desk.wants(a, "x", "1");
+    for (const id of ["2", "3"]) desk.wants(b, "x", id);
+    goesRound(b, "2");
+  });
+
+  test("has its place when it comes back, to whatever node", () => {
+    desk.wants(a, "x", "2");
+    ends(a, "1");
+    expect(desk.grants()).toEqual(["x to 2 of a1 under 1"]);
+  });
+
+  test("is waited for when its turn comes, until it is late", () => {
+    ends(a, "1");
+    expect(desk.wants(a, "x", "4")).toEqual(no);
+    desk.passes(ROUND_MS - 1);
+    expect(desk.grants()).toEqual([]);
+    desk.passes(1);
+    expect(desk.grants()).toEqual(["x to 3 of b1 under 1"]);
+  });
+
+  test("has the key at once that waits for it", () => {
+    ends(a, "1");
+    expect(desk.wants(a, "x", "2")).toEqual(yes);
+    ends(a, "2");
+    expect(desk.grants()).toEqual(["x to 3 of b1 under 1"]);
+  });
+
+  test("is next when it comes late, before all who came after it", () => {
+    ends(a, "1");
+    desk.passes(ROUND_MS);
+    desk.wants(b, "x", "4");
+    desk.wants(a, "x", "2", 7);
+    ends(b, "3");
+    expect(desk.grants()).toEqual(["x to 3 of b1 under 1", "x to 2 of a1 under 7"]);
+  });
+
+  test("goes again and keeps its place, also late", () => {
+    desk.wants(a, "x", "2");
+    goesRound(a, "2");
+    desk.passes(10 * ROUND_MS);
+    desk.wants(b, "x", "2", 9);
+    ends(a, "1");
+    expect(desk.grants()).toEqual(["x to 2 of b1 under 9"]);
+  });
+
+  test("keeps its place when its node is gone", () => {
+    desk.goes(b);
+    desk.wants(a, "x", "4");
+    desk.wants(a, "x", "2");
+    ends(a, "1");
+    expect(desk.grants()).toEqual(["x to 2 of a1 under 1"]);
+  });
+
+  test("loses its place to an election: leases need no storage", () => {
+    desk.elect();
+    announces(a, ["1"]);
+    announces(b, [], ["3"]);
+    desk.wants(a, "x", "2");
+    ends(a, "1");
+    expect(desk.grants()).toEqual(["x to 3 of b1 under 1"]);
+  });
+
+  test("is not waited for when it has ended there", () => {
+    desk.ends(b, "2", { executionKey: "x" });
+    ends(a, "1");
+    expect(desk.grants()).toEqual(["x to 3 of b1 under 1"]);
+  });
+
+  test("costs nothing when it never comes back", () => {
+    ends(a, "1");
+    ends(b, "3");
+    desk.passes(AWAY_KEPT_MS);
+    expect(desk.state.leases.size).toBe(0);
+  });
+});
+
+test("a job that was granted its key as it left for a round has it when it is back", () => {
+  desk.wants(a, "x", "1");
+  for (const id of ["2", "3"]) desk.wants(b, "x", id);
+  ends(a, "1");
+  goesRound(b, "2");
+  expect(desk.grants()).toEqual(["x to 2 of b1 under 1"]);
+  expect(desk.wants(a, "x", "2")).toEqual(yes);
+  ends(a, "2");
+  expect(desk.grants()).toEqual(["x to 3 of b1 under 1"]);
+});
+
+test("a round that is told twice, or late, is one", () => {
+  desk.wants(a, "x", "1");
+  desk.wants(b, "x", "2", 1);
+  goesRound(b, "2", 1);
+  desk.wants(b, "x", "2", 5);
+  goesRound(b, "2", 1);
+  ends(a, "1");
+  expect(desk.grants()).toEqual(["x to 2 of b1 under 5"]);
+});
+
+test("places that are kept are bounded: the oldest is given up", () => {
+  desk.wants(a, "x", "1");
+  for (let n = 0; n <= MOST_AWAY; n++) {
+    desk.wants(b, "x", `r${n}`);
+    goesRound(b, `r${n}`);
+  }
+  desk.wants(b, "x", "late");
+  desk.wants(b, "x", "r0");
+  desk.wants(b, "x", "r1");
+  desk.passes(ROUND_MS);
+  const order: unknown[] = [];
+  for (let last = "1"; order.length < 3; ) {
+    ends(last === "1" ? a : b, last);
+    const now = holder();
+    last = "holder" in now ? String(now.holder) : "";
+    order.push(last);
+  }
+  expect(order).toEqual(["r1", "late", "r0"]);
 });

@@ -1,8 +1,10 @@
 /**
  * Coordinators as processes that are killed and frozen: the next one answers within seconds, and never wrongly.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Channel, connect } from "amqplib";
 import { expect, onTestFinished, test } from "vitest";
@@ -14,15 +16,15 @@ const HEARTBEAT_MS = 2_000;
 
 class Keeper {
   readonly lines: string[] = [];
-  readonly #child: ChildProcess;
+  readonly #child: ChildProcessByStdio<null, Readable, null>;
   readonly #said = new EventEmitter();
 
   constructor(url: string, prefix: string) {
     const separator = url.includes("?") ? "&" : "?";
     const args = ["--import", "tsx", KEEPER, `${url}${separator}heartbeat=${HEARTBEAT_MS / 1_000}`, prefix];
     this.#child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      this.lines.push(...text.split("\n").filter((line) => line !== ""));
+    createInterface(this.#child.stdout).on("line", (line) => {
+      this.lines.push(line);
       this.#said.emit("line");
     });
     onTestFinished(async () => {
@@ -53,10 +55,10 @@ interface Answer {
   readonly epoch: number;
 }
 
-/** Asks for keys, each for two ids at once, and keeps twenty calls on the way. Nothing is asked again. */
+/** Asks for keys, each for two ids at once, and keeps twenty calls on the way. As a node does, it asks each new coordinator again. */
 class Client {
   readonly answers: Answer[] = [];
-  readonly #asked = new Map<number, () => void>();
+  readonly #asked = new Map<number, { readonly call: object; readonly answered: () => void }>();
   readonly #heard = new EventEmitter();
   #next = 0;
   #isOver = false;
@@ -64,16 +66,16 @@ class Client {
 
   constructor(
     readonly channel: Channel,
-    readonly calls: string,
+    readonly names: Names,
     readonly to: string,
   ) {}
 
-  static async start(url: string, calls: string): Promise<Client> {
+  static async start(url: string, names: Names): Promise<Client> {
     const connection = await connect(url);
     onTestFinished(() => connection.close());
     const channel = await connection.createChannel();
     const { queue } = await channel.assertQueue("", { exclusive: true });
-    const client = new Client(channel, calls, queue);
+    const client = new Client(channel, names, queue);
     await channel.consume(queue, (message) => client.#answered(String(message?.content)), { noAck: true });
     client.#workers = Promise.all(Array.from({ length: 20 }, () => client.#work()));
     return client;
@@ -96,16 +98,26 @@ class Client {
     while (!this.#isOver) {
       const n = this.#next++;
       const call = { n, key: `k${n >> 1}`, id: `id${n}`, to: this.to };
-      const answered = new Promise<void>((resolve) => this.#asked.set(n, resolve));
-      this.channel.sendToQueue(this.calls, Buffer.from(JSON.stringify(call)), { persistent: true });
-      await answered;
+      await new Promise<void>((answered) => {
+        this.#asked.set(n, { call, answered });
+        this.#send(call);
+      });
     }
+  }
+
+  askAgain(): void {
+    for (const { call } of this.#asked.values()) this.#send(call);
+  }
+
+  #send(call: object): void {
+    const key = this.names.coordinator("p");
+    this.channel.publish(this.names.system, key, Buffer.from(JSON.stringify(call)));
   }
 
   #answered(text: string): void {
     const answer = JSON.parse(text) as Answer;
     this.answers.push(answer);
-    this.#asked.get(answer.n)?.();
+    this.#asked.get(answer.n)?.answered();
     this.#asked.delete(answer.n);
     this.#heard.emit("answer");
   }
@@ -126,13 +138,12 @@ class Client {
 async function twoKeepers(url: string): Promise<{ a: Keeper; b: Keeper; client: Client }> {
   const names = new Names(freshPrefix());
   const prefix = names.system.split(".")[0] ?? "";
-  const queues = [names.journal("p"), names.coordinator("p")];
-  onTestFinished(() => cleanUp(url, { queues }));
+  onTestFinished(() => cleanUp(url, { queues: [names.journal("p")], exchanges: [names.system] }));
   const a = new Keeper(url, prefix);
   await a.line("elected 1");
   const b = new Keeper(url, prefix);
   await b.line("standing");
-  const client = await Client.start(url, names.coordinator("p"));
+  const client = await Client.start(url, names);
   await client.answered(200, 1);
   return { a, b, client };
 }
@@ -140,6 +151,7 @@ async function twoKeepers(url: string): Promise<{ a: Keeper; b: Keeper; client: 
 /** How long after `began` it answered. */
 async function takenOver(b: Keeper, client: Client, began: number): Promise<number> {
   await b.line("elected 2");
+  client.askAgain();
   await client.answered(1, 2);
   return Date.now() - began;
 }
@@ -168,6 +180,8 @@ describeAmqp("a coordinator's process", (url) => {
     await a.line("standing", from);
     await client.answered(200, 2);
     b.kill("SIGKILL");
+    await a.line("elected 3");
+    client.askAgain();
     await client.answered(200, 3); // and it is a candidate as any other
     await client.end();
     client.expectNoneWrong();

@@ -50,6 +50,17 @@ describe("a reservation", () => {
     expect(desk.reserves(b, "k", "2")).toEqual(taken("1"));
   });
 
+  test("of a job that is queued again is not confirmed by a late word of what came of it before", () => {
+    desk.reserves(a, "k", "1");
+    desk.begins(b, "k", "1");
+    desk.ends(b, "1", { queueKey: "k", buried: true });
+    desk.reserves(a, "k", "1", 1);
+    desk.publishes(a, "k", "1", true, 0);
+    desk.goes(a);
+    desk.passes(30_000);
+    expect(desk.reserves(b, "k", "2")).toEqual(ok);
+  });
+
   test("lapses 30 s after its publish has failed", () => {
     desk.reserves(a, "k", "1");
     expect(desk.publishes(a, "k", "1", false)).toEqual(ok);
@@ -213,7 +224,7 @@ describe("a worker that takes a job", () => {
     } as const;
     expect(desk.asks(a, request)).toEqual({ granted: true });
     desk.ends(a, "1", { queueKey: "k", executionKey: "x" });
-    expect(desk.asks(a, { t: "holders" })).toEqual({ holders: { queued: [], executing: [] } });
+    expect(desk.asks(a, { t: "holders" })).toEqual({ holders: [] });
   });
 });
 

@@ -67,7 +67,7 @@ export class SimNode {
         send();
       } else if (hop > 0) this.world.buried.push({ job, hop: hop - 1, attempt: 0 });
       if (!ok) this.world.unreserved(job);
-      this.#ask({ t: "published", key, id, ok }, () => {});
+      this.#ask({ t: "published", key, id, ok, hop }, () => {});
     });
   }
 
@@ -88,6 +88,19 @@ export class SimNode {
     if (hand === undefined || hand.running || hand.ending) return;
     this.#forget(hand);
     this.world.messages.push(hand.message);
+  }
+
+  /** What waits goes round: it is published again, and its place is kept. */
+  goesRound(id: string): void {
+    const hand = this.hands.get(id);
+    if (hand === undefined || !hand.begun || hand.granted || hand.ending) return;
+    const { job, hop, attempt } = hand.message;
+    this.hands.delete(id);
+    this.world.goesRound({ job, hop: hop + 1, attempt });
+    const fields = { ended: false, buried: false, token: hand.token, round: true } as const;
+    const end = () => this.#ask({ t: "end", ...job, hop, attempt, ...fields }, () => {});
+    if (this.world.random.chance(0.8)) end();
+    else this.#late.push(end);
   }
 
   /** A body is over: it is published again, handed back, or ends. */
@@ -119,9 +132,11 @@ export class SimNode {
     this.#ask({ t: "mark", id }, () => this.world.marks.add(id));
   }
 
-  /** It says again what has not been answered. */
+  /** It says again what has not been answered; what it has and awaits as that is now, which is true only when it is sent. */
   repeats(): void {
-    for (const { call } of this.#asked.values()) this.world.sends(this, call.request, call.serial);
+    for (const { call } of [...this.#asked.values()])
+      if (call.request.t === "announce") this.#announce();
+      else this.world.sends(this, call.request, call.serial);
   }
 
   // What happens to it
@@ -161,9 +176,9 @@ export class SimNode {
   }
 
   answered({ serial }: Call, answer: Answer): void {
-    this.#heard();
     const asked = this.#asked.get(serial);
     this.#asked.delete(serial);
+    this.#heard();
     asked?.then(answer);
   }
 
@@ -177,11 +192,13 @@ export class SimNode {
     else this.#withdraw(notice);
   }
 
-  /** Another coordinator knows nothing of what it holds. */
+  /** Another coordinator knows nothing of what it holds, and nothing of what was asked. */
   #heard(): void {
     if (this.#epoch === this.world.epoch) return;
     this.#epoch = this.world.epoch;
     this.#announce();
+    for (const { call } of [...this.#asked.values()])
+      if (call.request.t !== "announce") this.world.sends(this, call.request, call.serial);
   }
 
   #begun(hand: Hand, answer: Answer): void {

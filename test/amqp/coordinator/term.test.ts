@@ -21,11 +21,18 @@ interface Published {
 class Wire extends EventEmitter {
   readonly published: Published[] = [];
   readonly acked: number[] = [];
+  readonly bound: string[] = [];
   isClosed = false;
   readonly #consumers = new Map<string, (message: ConsumeMessage | null) => void>();
   #tag = 0;
 
-  async assertQueue(): Promise<void> {}
+  async assertExchange(): Promise<void> {}
+  async assertQueue(name: string): Promise<{ queue: string }> {
+    return { queue: name === "" ? CALLS : name };
+  }
+  async bindQueue(queue: string, _exchange: string, key: string): Promise<void> {
+    this.bound.push(`${queue} by ${key}`);
+  }
   async prefetch(): Promise<void> {}
   async consume(queue: string, heard: (message: ConsumeMessage | null) => void): Promise<void> {
     this.#consumers.set(queue, heard);
@@ -62,7 +69,7 @@ class Wire extends EventEmitter {
 }
 
 const names = new Names("test");
-const [JOURNAL, CALLS] = [names.journal("p"), names.coordinator("p")];
+const [JOURNAL, CALLS] = [names.journal("p"), "amq.gen-calls"];
 const slice = (epoch: number) =>
   sliceBytes({ epoch, writer: "w" }, 1, { from: 1, last: true, base: NOTHING }, []);
 const change = (epoch: number, seq: number) =>
@@ -160,6 +167,7 @@ test("calls are consumed once it is elected, and all that is older is acknowledg
   expect(wire().hears(CALLS)).toBe(false);
   await flow(wire());
   expect(wire().acked).toEqual([4]); // multiple
+  expect(wire().bound).toEqual([`${CALLS} by ${names.coordinator("p")}`]);
   expect(wire().hears(CALLS)).toBe(true);
   wire().deliver(CALLS, Buffer.from("{}"));
   expect(told).toEqual(["elected 2", "call {}"]);

@@ -1,9 +1,9 @@
 /**
- * A partition in which everything breaks: nodes that run jobs with keys, a broker that keeps their calls, coordinators that
- * die before their changes are durable.
+ * A partition in which everything breaks: nodes that run jobs with keys, coordinators that die before their changes are
+ * durable, and with all calls that they have not answered.
  *
- * The coordinator is the real one; the nodes do what `requests.ts` asks of them. Each call stays with the broker until
- * all changes up to its answer are durable. A broken promise throws at the moment when it is broken.
+ * The coordinator is the real one; the nodes do what `requests.ts` asks of them. A broken promise throws at the moment when
+ * it is broken.
  */
 import { applyChange } from "../../../src/amqp/coordinator/apply.ts";
 import type { Answer, Change, Notice, Request } from "../../../src/amqp/coordinator/requests.ts";
@@ -12,6 +12,7 @@ import { CoordinatorState } from "../../../src/amqp/coordinator/state.ts";
 import { type CoordinatorInput, nextTick, stepCoordinator } from "../../../src/amqp/coordinator/step.ts";
 import type { Random } from "../../jobs/generators.ts";
 import { REGRANT_MS } from "./desk.ts";
+import { Lines } from "./lines.ts";
 import { SimNode } from "./sim-node.ts";
 
 export interface Job {
@@ -34,7 +35,7 @@ export interface Call {
 }
 
 /** What one step wants done, until it is. */
-interface Pending {
+export interface Pending {
   readonly t: "step";
   readonly changes: Change[];
   readonly call: Call | undefined;
@@ -53,6 +54,8 @@ export class World {
   #unlisted: SimNode[] = [];
   /** Copies that nobody has in hand. */
   messages: Message[] = [];
+  /** On a round. */
+  #away: { readonly at: number; readonly message: Message }[] = [];
   readonly buried: Message[] = [];
   readonly running = new Set<{ readonly node: SimNode; readonly job: Job }>();
   /** Whose jobs began under which queue key, and have not ended. */
@@ -63,8 +66,8 @@ export class World {
   readonly ending = new Set<string>();
   readonly ended = new Set<string>();
   readonly marks = new Set<string>();
-  /** Until a fail-over: waiters of each execution key in the order in which they asked first. */
-  #lines: Map<string, { readonly name: string; token: number }[]> | undefined;
+  /** Until a fail-over: the order of first arrival. */
+  #lines: Lines | undefined;
   #calls: Call[] = [];
   #written: Written[] = [];
   #durable: Change[] = [];
@@ -79,7 +82,7 @@ export class World {
     this.#elected();
     for (const name of ["a", "b", "c"]) this.comes(name);
     this.settle();
-    this.#lines = new Map();
+    this.#lines = new Lines();
   }
 
   // What happens
@@ -151,13 +154,10 @@ export class World {
     }
   }
 
-  /** It dies, with all that is not durable; the next one has its calls again. */
+  /** It dies, with all that is not durable and all calls; the next one is asked again. */
   fails(): void {
     this.#lines = undefined;
-    const again = this.#written.flatMap((one) =>
-      one.t === "step" && one.call !== undefined ? [one.call] : [],
-    );
-    this.#calls.unshift(...again);
+    this.#calls = [];
     this.#written = [];
     this.#snapshot = undefined;
     this.#since = undefined;
@@ -186,10 +186,26 @@ export class World {
       const due = Math.min(...aborts, nextTick(this.state) ?? Number.POSITIVE_INFINITY);
       if (due > until) break;
       this.now = Math.max(this.now, due);
+      this.#comeBack();
       for (const node of this.nodes) if (node.abortAt <= this.now) node.aborts();
       this.#step({ t: "tick" });
     }
     this.now = until;
+    this.#comeBack();
+  }
+
+  /** It is published with a delay, which takes as long as it takes. */
+  goesRound(message: Message): void {
+    this.#away.push({ at: this.now + this.random.pick([1_000, 1_200, 4_000]), message });
+  }
+
+  get isAnybodyAway(): boolean {
+    return this.#away.length > 0;
+  }
+
+  #comeBack(): void {
+    this.messages.push(...this.#away.filter(({ at }) => at <= this.now).map(({ message }) => message));
+    this.#away = this.#away.filter(({ at }) => at > this.now);
   }
 
   /** Everything that is under way arrives. */
@@ -273,7 +289,7 @@ export class World {
     });
     if (step.answers.length !== (call === undefined ? 0 : 1))
       throw new Error(`${step.answers.length} answers`);
-    this.#lineUp(step);
+    this.#lines?.stepped(step, this.now);
     this.#written.push(step);
   }
 
@@ -293,32 +309,5 @@ export class World {
       for (const node of [...this.nodes]) if (node.connected) node.noticed(notice);
     const [answer] = answers;
     if (call !== undefined && answer !== undefined && call.from.connected) call.from.answered(call, answer);
-  }
-
-  /** Order of first arrival, as long as nothing has failed. */
-  #lineUp({ call, answers, notices }: Pending): void {
-    const lines = this.#lines;
-    if (lines === undefined) return;
-    const [answer] = answers;
-    const request = call?.request;
-    const lineOf = (key: string) => lines.get(key) ?? lines.set(key, []).get(key) ?? [];
-    if (request !== undefined && "executionKey" in request && request.executionKey !== undefined) {
-      const line = lineOf(request.executionKey);
-      const { token = 0 } = request;
-      const name = `${request.id} of ${call?.from.boot}`;
-      const at = line.findIndex((one) => one.name === name);
-      const place = line[at];
-      const waits = answer !== undefined && "granted" in answer && !answer.granted;
-      if (waits && place === undefined) line.push({ name, token });
-      else if (waits && place !== undefined) place.token = token;
-      else if (place !== undefined && token >= place.token) line.splice(at, 1);
-    }
-    for (const notice of notices) {
-      if (notice.t !== "granted") continue;
-      const line = lineOf(notice.executionKey);
-      const name = `${notice.id} of ${notice.to.boot}`;
-      if (line[0]?.name !== name) throw new Error(`${name} is granted ${notice.executionKey} out of turn`);
-      line.shift();
-    }
   }
 }

@@ -8,9 +8,9 @@ import { randomBytes } from "node:crypto";
 import { connect as connectTo } from "node:net";
 import { text } from "node:stream/consumers";
 import { connect } from "amqplib";
-import { describe, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, inject, test } from "vitest";
 import { type Available, HOW_TO_RUN, type Need, provides } from "./global-setup.ts";
-import { type BrokerVersion, brokerVersion } from "./private-broker.ts";
+import { type BrokerVersion, brokerVersion, PrivateBroker } from "./private-broker.ts";
 
 export { type BrokerVersion, PrivateBroker } from "./private-broker.ts";
 
@@ -47,6 +47,23 @@ export function versionsUnderTest(): BrokerVersion[] {
     .map((version) => version.trim())
     .filter((version) => version !== "")
     .map(brokerVersion);
+}
+
+/** A machine that is busy takes its time to start a broker, and more for three. */
+export const START_MS = 300_000;
+
+/** `describe` for tests on the shared broker, and on a private one of each version that `SPILLWAY_RABBITMQ` names. */
+export function describeVersions(name: string, tests: (url: () => string) => void): void {
+  describeAmqp(`${name}, on the shared broker`, (url) => tests(() => url));
+  for (const version of versionsUnderTest())
+    describe(`${name}, on RabbitMQ ${version}`, () => {
+      let started: PrivateBroker | undefined;
+      beforeAll(async () => {
+        started = await PrivateBroker.start(version);
+      }, START_MS);
+      afterAll(() => started?.dispose());
+      tests(() => started?.url ?? "");
+    });
 }
 
 /** Begins the names of what one test makes, so that tests can share a broker: letters, digits and one dash. */

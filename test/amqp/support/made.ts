@@ -18,7 +18,7 @@ export async function cleanUpPrefix(url: string, prefix: string, queues: readonl
   await cleanUp(url, {
     queues: [
       ...queues.flatMap((queue) => [names.queue(queue), names.buried(queue)]),
-      ...queues.flatMap(({ partition }) => [names.coordinator(partition), names.journal(partition)]),
+      ...queues.map(({ partition }) => names.journal(partition)),
       names.unroutable,
       ...retries,
       ...rungs,

@@ -90,6 +90,8 @@ export class TestCluster {
   /** Starts of bodies by job id, over all nodes. */
   readonly starts = new Map<string, number>();
   readonly #nodes: TestNode[] = [];
+  /** What the nodes were told to run, beside what the test says that it makes. */
+  readonly #queues: QueueRef[];
   readonly #watching = new Set<() => void>();
   #serial = 0;
 
@@ -97,13 +99,16 @@ export class TestCluster {
     readonly url: string,
     queues: readonly QueueRef[] = [{ partition: P, queue: "default" }],
   ) {
+    this.#queues = [...queues];
     onTestFinished(async () => {
       await Promise.all(this.#nodes.map((node) => node.runtime.stop()));
-      await cleanUpPrefix(url, this.prefix, queues);
+      await cleanUpPrefix(url, this.prefix, this.#queues);
     });
   }
 
   async node({ rabbit, ...options }: NodeOptions = {}): Promise<TestNode> {
+    for (const [partition, own] of Object.entries(options.partitions ?? {}))
+      this.#queues.push(...Object.keys(own).map((queue) => ({ partition, queue })));
     const slots = options.threads ?? 20;
     const pool = new FakePool(slots);
     pool.onStart = (task) => this.#started(task);

@@ -26,6 +26,17 @@ export async function isInstalled(): Promise<boolean> {
   return /^installed +\d/m.test(await script("versions"));
 }
 
+export const HOW_TO_HAVE_OWN =
+  "that needs scripts/rabbitmq (Linux), and an installed rabbitmq-server or, as root, scripts/rabbitmq install 4.3";
+
+/** The newest that this process can start; Debian's own versions run in a chroot, which needs root. */
+export async function newestVersion(): Promise<BrokerVersion | undefined> {
+  const told = await script("versions").catch(() => ""); // no Linux, or no bash
+  const there = (version: BrokerVersion) => new RegExp(`^${version} +\\d`, "m").test(told);
+  const chroots = process.getuid?.() === 0 ? (["4.3", "4.0", "3.10"] as const) : [];
+  return [...chroots, "installed" as const].find(there);
+}
+
 export class PrivateBroker implements AsyncDisposable {
   readonly version: BrokerVersion;
   readonly url: string;
