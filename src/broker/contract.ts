@@ -8,6 +8,7 @@
  */
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
+import type { DeclaredQueue } from "./foreign.ts";
 
 /** Enqueues of one commit that were refused, each with its error; all others of that commit are durable. */
 export type Refusals = ReadonlyMap<Envelope, Error>;
@@ -26,6 +27,8 @@ export interface BrokerEvents {
   node(name: string, state: "up" | "late" | "gone"): void;
   /** What runs here differs from what others say in a way that looks like a mistake; in words. */
   mixed(name: string, difference: string): void;
+  /** A job was purged with its queue when it came back from where it had waited. */
+  purged(queue: QueueRef, id: string): void;
   /** A queue was paused or resumed in the whole cluster, by whichever node. Told where pauses travel. */
   paused(queue: QueueRef, paused: boolean): void;
   /**
@@ -46,6 +49,8 @@ export interface QueueRef {
 export interface PublishOptions {
   /** Milliseconds since the epoch; the job is `scheduled` until then. */
   readonly dueAt?: number;
+  /** The ids were made for these jobs and are known to nobody yet: none can be a duplicate. Default false. */
+  readonly fresh?: boolean;
 }
 
 /**
@@ -57,8 +62,8 @@ export interface Delivery {
   /** It may have been handed out before (never says that it started). */
   readonly redelivered: boolean;
   /**
-   * Set when the job may have taken the process down (`reference/embedded.md` §7): its start must be made durable
-   * with `markStarted` first; with `alone` nothing else may run in the process while it does.
+   * Set when the job may have taken a process down: it runs in a process of its own, and its start must be made durable
+   * with `markStarted` first; with `alone` no other suspect may run on this node while it does.
    */
   readonly suspect: { readonly crashes: number; readonly alone: boolean } | undefined;
   readonly subscription: Subscription;
@@ -79,6 +84,10 @@ export interface Subscription {
   /** Hands out nothing new; what is unsettled stays. `resume` goes on. */
   pause(): void;
   resume(): void;
+  /**
+   * As `pause`, and all that is not settled and is released goes to other nodes at once. Only where there can be others.
+   */
+  giveWay?(): void;
   /** Takes no more; unsettled deliveries stay valid until settled. Idempotent. */
   cancel(): Promise<void>;
 }
@@ -115,6 +124,12 @@ export interface BuriedPage {
   readonly after?: string;
 }
 
+/**
+ * How a queue is looked at. `careful`: while nobody takes from it. `alone`: no other node does, which who asks must know; also
+ * while this one can take no more. `deep`: in any case, others may be overtaken. Default `careful`.
+ */
+export type Look = "careful" | "alone" | "deep";
+
 /** What `cancelQueued` found. `absent`: not seen by this broker in any state. `unsettled`: in this node's hands. */
 export type Found = "available" | "scheduled" | "buried" | "unsettled" | "absent";
 
@@ -137,8 +152,8 @@ export interface Broker {
 
   /** What a queue is called on the broker. */
   nameOf(queue: QueueRef): string;
-  /** Makes sure that these queues exist. */
-  declare(queues: readonly QueueRef[]): Promise<void>;
+  /** Makes sure that these queues exist, bound to these exchanges and no others that this node has bound them to before. */
+  declare(queues: readonly DeclaredQueue[]): Promise<void>;
   /** Every queue that exists; on a broker that cannot be asked, every one that a live node has declared. */
   queues(): Promise<readonly QueueRef[]>;
   /** Whether a queue is there, whoever made it. */
@@ -158,6 +173,8 @@ export interface Broker {
 
   /** Makes the start of a suspect durable before its body runs; a second call with `alone: false` lets others in. */
   markStarted(delivery: Delivery, alone: boolean): Promise<void>;
+  /** Its own process has died under it, and it may run again: how often that has happened, durably. */
+  markCrashed(delivery: Delivery): Promise<number>;
   /** The job has ended well. Lazy (≤ 2 ms, at close at the latest): a crash before that runs it again. Frees its queue key. */
   complete(delivery: Delivery): void;
   /** The job has ended otherwise (cancelled, superseded); durable. Frees its queue key. */
@@ -196,10 +213,18 @@ export interface Broker {
   counts(queue: QueueRef): QueueCounts | undefined;
   /** The same, asked now. */
   count(queue: QueueRef): Promise<QueueCounts | undefined>;
-  /** What waits, oldest first, without touching it. */
+  /** What this node has in hand and has not settled, front of the queue first; whether it has started is not known here. */
+  held(queue: QueueRef): readonly Envelope[];
+  /** Whether this node takes from a queue now, or will as soon as it can. */
+  takes(queue: QueueRef): boolean;
+  /**
+   * What waits and is in no node's hands, front first. A broker that can only look by taking (`Look`) looks while no job can
+   * be overtaken by that.
+   */
   list(
     queue: QueueRef,
     limit: number,
+    look?: Look,
   ): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }>;
   /** Removes what waits (available and scheduled); the ids of all of it. */
   purge(queue: QueueRef): Promise<readonly string[]>;
@@ -222,6 +247,12 @@ export interface Broker {
   ready(partition: string): Promise<void>;
   unmark(partition: string, id: string): Promise<void>;
 
+  /**
+   * Where jobs wait for an execution key when this node has enough of them in hand; `undefined`: to wait in hand costs no
+   * more.
+   */
+  readonly keyRoom: KeyRoom | undefined;
+
   /** Execution keys of the whole cluster; `undefined` where one process is all there is, and its coordinator keeps them. */
   readonly keys: ClusterKeys | undefined;
 
@@ -231,8 +262,8 @@ export interface Broker {
 /** Who waits for an execution key; both may be called from within `acquire`. */
 export interface KeyListener {
   granted(): void;
-  /** Another job has it. */
-  queued(): void;
+  /** Another job has it. `place` grows along the line, whichever node its jobs wait on. */
+  queued(place: number): void;
 }
 
 /** An execution key that some job has. */
@@ -251,9 +282,33 @@ export interface ClusterKeys {
   /** Takes an ask back, also one whose grant is under way. */
   withdraw(partition: string, key: string, id: string): void;
   holders(partition: string): Promise<readonly KeyHolder[]>;
+  /** The id that has a key. */
+  executing(partition: string, key: string): Promise<string | undefined>;
   /** By hand: the id that had it, or `undefined`; whoever is next has it now, beside a body that may still run. */
   release(partition: string, key: string): Promise<string | undefined>;
 }
+
+/** A job that was put aside, by its number in the store. */
+export type Shelved = number;
+
+export type KeyRoom =
+  | {
+      readonly kind: "round";
+      /**
+       * Settles a delivery that waits: it comes again in a second, to any node, with a higher hop and its old place in
+       * the line. When its turn comes before that, the key waits for it, 1.5 s from here at most.
+       */
+      goRound(delivery: Delivery): Promise<void>;
+    }
+  | {
+      readonly kind: "shelf";
+      /** In nobody's hands, and not handed out before it is asked for. Writes nothing. `undefined`: it was void. */
+      put(delivery: Delivery): Shelved | undefined;
+      /** In hand again, beyond any limit, in this order; what is no more there (cancelled, purged) is left out. */
+      take(subscription: Subscription, jobs: readonly Shelved[]): Promise<readonly Delivery[]>;
+      /** To their old places in the queue. */
+      giveBack(queue: QueueRef, jobs: readonly Shelved[]): void;
+    };
 
 /** One entry a node; a late one is an error in its place, never a hang. */
 export type NodeAnswer<T = unknown> =

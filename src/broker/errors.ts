@@ -80,12 +80,14 @@ export class BrokerBlocked extends SpillwayError {
 export class TopologyConflict extends SpillwayError {
   readonly code = "TopologyConflict";
   constructor(
-    readonly queue: string,
+    /** `queue P.Q`, `exchange orders`. */
+    readonly what: string,
     readonly difference: string,
     options?: ErrorOptions,
   ) {
+    const advice = what.startsWith("queue") ? "Drain and delete it" : "Delete it";
     super(
-      `queue ${queue} exists with other arguments: ${difference}. Drain and delete it, or use the arguments it has.`,
+      `${what} exists with other arguments: ${difference}. ${advice}, or use the arguments it has.`,
       options,
     );
   }
@@ -207,9 +209,36 @@ export class CoordinatorUnavailable extends SpillwayError {
     readonly partition: string,
     options?: ErrorOptions,
   ) {
+    const why = options?.cause instanceof Error ? ` (${options.cause.message})` : "";
     super(
-      `the coordinator of partition "${partition}" did not answer in time; nothing was changed that it did not confirm. Try again.`,
+      `the coordinator of partition "${partition}" did not answer in time${why}; nothing was changed that it did not confirm. Try again.`,
       options,
+    );
+  }
+}
+
+/** What keeps a partition's state threw, took too long, or gave what is none of ours; nothing was stored over it. */
+export class PersisterFailed extends SpillwayError {
+  readonly code = "PersisterFailed";
+  constructor(
+    readonly partition: string,
+    readonly call: "init" | "load" | "store" | "append",
+    readonly why: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `the persister of partition "${partition}" failed in ${call}: ${why}. Nothing was stored over what it has; it is asked again by itself. Mend it, or what it reads.`,
+      options,
+    );
+  }
+}
+
+/** Of a job with a queue key, where the persister would have to store the whole state for each of them. */
+export class QueueKeyRefused extends SpillwayError {
+  readonly code = "QueueKeyRefused";
+  constructor(readonly job: string) {
+    super(
+      `job "${job}" has a queue key, and the persister has no append, without which the whole state would be stored at each change; the job was not stored. Give it append(partition, bytes), use filesystem({ path }), or leave the option persister out.`,
     );
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../kernel/types.ts";
 import type { Broker } from "./contract.ts";
+import type { Persister } from "./persister.ts";
 
 /** What the runtime gives every broker it makes. */
 export interface BrokerContext {
@@ -17,10 +18,14 @@ export interface BrokerContext {
   readonly clock?: Clock;
   /** Silence after which other nodes take one for gone; default 10 s. */
   readonly nodeTimeoutMs?: number;
+  /** How long what no live node can read waits for one that can, while others live; default 10 min. */
+  readonly unknownJobGraceMs?: number;
   /** Delays of retries in seconds, as the runtime's options say: brokers may prepare for them. */
   readonly retryLevels?: readonly number[];
   /** From the end of a node to the next grant of its execution keys, in which its bodies end too; default 3 s. */
   readonly regrantMs?: number;
+  /** Where marks, pauses and (on RabbitMQ) queue keys are kept; default: the broker keeps them itself. */
+  readonly persister?: Persister | "none";
   /** Default: says nothing. */
   readonly logger?: BrokerLogger;
 }

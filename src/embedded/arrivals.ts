@@ -6,6 +6,7 @@
  */
 import type { Refusals } from "../broker/contract.ts";
 import { decodeEnvelope } from "../jobs/codec.ts";
+import type { Envelope } from "../jobs/envelope.ts";
 import { DuplicateJob } from "../jobs/errors.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import { type EmbeddedLane, Row } from "./embedded-lane.ts";
@@ -32,6 +33,7 @@ export function arrive(to: Arriving, batch: Batch, done: Done): void {
   if (done.full === undefined) keepPublished(to, batch, done.refused);
   const changed = to.lanes.update(done.lanes);
   for (const lane of batch.lanes) changed.add(lane);
+  for (const { lane } of batch.pages) changed.add(lane);
   for (const taken of done.takes) changed.add(keepTaken(to, taken));
   batch.published(refused);
   for (const [at, { answer }] of batch.chores.entries()) answer.resolve(done.results[at]);
@@ -62,22 +64,38 @@ function refusalsOf(batch: Batch, refused: readonly Refused[]): Refusals | undef
 }
 
 /** Jobs of this commit that need not be read back. */
-function keepPublished({ pipeline, tuning }: Arriving, batch: Batch, refused: readonly Refused[]): void {
+function keepPublished(to: Arriving, batch: Batch, refused: readonly Refused[]): void {
   const out = refused.length === 0 ? undefined : new Set(refused.map(({ at }) => at));
-  for (const [at, envelope] of batch.envelopes.entries()) {
-    const lane = batch.lanes[at];
-    if (lane === undefined || batch.dues[at] !== 0 || out?.has(at) || !lane.atEnd) continue;
-    const rid = batch.rids[at] ?? 0;
-    if (lane.purging !== undefined && rid < lane.purging) continue;
-    const characters = batch.bodies[at]?.length ?? 0;
-    const room = lane.ready.size < tuning.keepJobs && pipeline.kept + characters <= tuning.keepCharacters;
-    if (!room || !lane.outlet.consumed) {
-      lane.atEnd = false;
-      continue;
-    }
-    const big = characters > INLINE_CHARACTERS;
-    lane.add(new Row(lane, rid, batch.ords[at] ?? 0, envelope, characters, big, 0, false, false));
-  }
+  batch.inOrder(
+    (at) => {
+      const lane = batch.lanes[at];
+      const envelope = batch.envelopes[at];
+      if (lane === undefined || envelope === undefined || batch.dues[at] !== 0 || out?.has(at)) return;
+      keep(to, lane, batch.rids[at] ?? 0, batch.ords[at] ?? 0, envelope, batch.bodies[at]?.length ?? 0);
+    },
+    ({ lane, seq, first, envelopes, texts }) => {
+      for (let at = 0; at < envelopes.length; at++) {
+        const envelope = envelopes[at];
+        if (envelope !== undefined) keep(to, lane, seq + at, first + at, envelope, texts[at]?.length ?? 0);
+      }
+    },
+  );
+}
+
+/** What is not kept is unread, and so is all that follows it. */
+function keep(
+  { pipeline, tuning }: Arriving,
+  lane: EmbeddedLane,
+  rid: number,
+  ord: number,
+  envelope: Envelope,
+  characters: number,
+): void {
+  if (!lane.atEnd || (lane.purging !== undefined && rid < lane.purging)) return;
+  const room = lane.ready.size < tuning.keepJobs && pipeline.kept + characters <= tuning.keepCharacters;
+  if (!room || !lane.outlet.consumed) lane.atEnd = false;
+  else
+    lane.add(new Row(lane, rid, ord, envelope, characters, characters > INLINE_CHARACTERS, 0, false, false));
 }
 
 /** Rows that were read. The first one that cannot be decoded does not stop the others. */
@@ -105,7 +123,13 @@ function keepTaken(to: Arriving, taken: Taken): EmbeddedLane {
   return lane;
 }
 
-function buryUndecodable(to: Arriving, lane: EmbeddedLane, rid: number, id: string, reason: string): void {
+export function buryUndecodable(
+  to: Arriving,
+  lane: EmbeddedLane,
+  rid: number,
+  id: string,
+  reason: string,
+): void {
   const error = {
     kind: "error",
     name: "Undecodable",
@@ -116,7 +140,7 @@ function buryUndecodable(to: Arriving, lane: EmbeddedLane, rid: number, id: stri
   const record: BuriedRecord = { reason: "undecodable", error, buriedAt: to.now() };
   const { batch } = to.pipeline;
   const text = JSON.stringify(record);
-  batch.moves.push({ to: "buried", rid, lane: lane.number, attempt: 0, body: undefined, reason: text });
+  batch.moves.push({ to: "buried", rid, id, lane: lane.number, attempt: 0, body: undefined, reason: text });
   batch.after.push(() => to.buried(lane, id, record));
   lane.ending += 1;
   to.pipeline.commitSoon();

@@ -11,6 +11,7 @@ import type {
   BuriedPage,
   Delivery,
   Found,
+  KeyRoom,
   PublishOptions,
   QueueCounts,
   QueuedJob,
@@ -19,19 +20,24 @@ import type {
   RequeueOutcome,
   Subscription,
 } from "../broker/contract.ts";
+import type { Persister } from "../broker/persister.ts";
 import { decodeEnvelope, encodeEnvelope } from "../jobs/codec.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Clock } from "../kernel/types.ts";
 import { Connection } from "./connection.ts";
+import { asTime, dueOf } from "./due-timer.ts";
 import { Row } from "./embedded-lane.ts";
 import type { Batch } from "./gather.ts";
 import { Graves } from "./graves.ts";
+import type { Keeping } from "./keeping.ts";
 import { LocalCluster } from "./local-cluster.ts";
+import { isPlain } from "./page.ts";
 import { purge } from "./purge.ts";
 import type { Chore, FoundRow, LaneRow, Tuning } from "./store/protocol.ts";
 import { AVAILABLE, BURIED } from "./store/schema.ts";
+import { keepingOf } from "./stored-keeping.ts";
 import { Handed } from "./subscription.ts";
 import { TUNING } from "./tuning.ts";
 
@@ -45,6 +51,8 @@ export interface EmbeddedBrokerOptions {
   /** Crashes of its own after which a job is buried. Default 3. */
   readonly maxCrashes?: number;
   readonly clock?: Clock;
+  /** Where marks and pauses are kept; default: the store. */
+  readonly persister?: Persister | "none";
   /** Limits, and faults made on purpose. @internal */
   readonly tuning?: Partial<Tuning>;
 }
@@ -52,26 +60,19 @@ export interface EmbeddedBrokerOptions {
 /** For a chore that turns out, when it is sent, to be of no use. */
 const NO_CHORE: Chore = { do: "cancel", rid: -1 };
 
-/** The last millisecond that a Date can hold. */
-const LATEST_MS = 8.64e15;
-
-/** Whole, and a number that SQLite takes and gives back: one that it refused would fail each commit anew. */
-function asTime(dueAt: number): number {
-  const due = Math.min(Math.ceil(dueAt), LATEST_MS);
-  return due > 0 ? due : 0;
-}
-
 const NOTHING: Promise<undefined> = Promise.resolve(undefined);
 
 export class EmbeddedBroker implements Broker {
   readonly kind = "embedded";
   readonly keys = undefined;
   readonly deliveryTimeoutMs = undefined;
+  readonly keyRoom: KeyRoom;
   readonly cluster: LocalCluster;
   readonly #path: string;
   readonly #clock: Clock;
   readonly #connection: Connection;
   readonly #graves: Graves;
+  readonly #keeping: Keeping;
 
   constructor(options: EmbeddedBrokerOptions) {
     const { path, force = false, node = `pid-${process.pid}`, maxCrashes = 3 } = options;
@@ -79,7 +80,9 @@ export class EmbeddedBroker implements Broker {
     this.#clock = options.clock ?? systemClock;
     const tuning = { ...TUNING, ...options.tuning };
     this.#connection = new Connection({ path, force, node, maxCrashes, clock: this.#clock, tuning });
+    this.keyRoom = this.#connection.shelf;
     this.#graves = new Graves(this.#pipeline);
+    this.#keeping = keepingOf(this.#connection, this.#clock, options.persister);
     this.cluster = new LocalCluster(this.#clock, () => this.#pipeline.chore<number>(() => ({ do: "epoch" })));
   }
 
@@ -91,8 +94,9 @@ export class EmbeddedBroker implements Broker {
     return this.#connection.open(events);
   }
 
-  close(): Promise<void> {
-    return this.#connection.close();
+  async close(): Promise<void> {
+    await this.#connection.close();
+    await this.#keeping.close();
   }
 
   nameOf(queue: QueueRef): string {
@@ -102,13 +106,8 @@ export class EmbeddedBroker implements Broker {
   async declare(queues: readonly QueueRef[]): Promise<void> {
     this.#check();
     const missing = queues.filter((ref) => this.#connection.lanes.find(ref) === undefined);
-    if (missing.length === 0) return;
-    const plain = missing.map(({ partition, queue }) => ({ partition, queue }));
-    const made = await this.#pipeline.chore<Pick<LaneRow, "lane" | "partition" | "queue">[]>(() => ({
-      do: "declare",
-      queues: plain,
-    }));
-    for (const lane of made) this.#connection.lanes.add(lane);
+    if (missing.length > 0) await this.#make(missing);
+    for (const partition of new Set(queues.map((queue) => queue.partition))) await this.ready(partition);
   }
 
   queues(): Promise<readonly QueueRef[]> {
@@ -124,9 +123,8 @@ export class EmbeddedBroker implements Broker {
     if (refusal !== undefined) return Promise.reject(refusal);
     const lane = lanes.find(envelope);
     if (lane === undefined) return Promise.resolve(new Map([[envelope, lanes.unknown(envelope)]]));
-    const promise = this.#batch.publish(lane, envelope, this.#due(options?.dueAt), this.#pipeline.newRid());
-    this.#pipeline.commitSoon();
-    return promise;
+    const dueAt = dueOf(options?.dueAt, this.#clock.now());
+    return this.#pipeline.publish(lane, envelope, dueAt, lane.kept && isPlain(envelope, options));
   }
 
   async publishMany(envelopes: readonly Envelope[], options?: PublishOptions): Promise<Refusals | undefined> {
@@ -148,6 +146,19 @@ export class EmbeddedBroker implements Broker {
     await this.#pipeline.chore(() => (delivery.live ? { do: "started", rid, alone } : NO_CHORE));
   }
 
+  async markCrashed(delivery: Delivery): Promise<number> {
+    if (!(delivery instanceof Handed) || !delivery.live || !(delivery.job instanceof Row)) return 1;
+    const row = delivery.job;
+    const { rid } = row;
+    delivery.started = false;
+    const crashes = await this.#pipeline.chore<number | undefined>(() =>
+      delivery.live ? { do: "crashed", rid } : NO_CHORE,
+    );
+    row.crashes = crashes ?? row.crashes + 1;
+    delivery.suspect = { crashes: row.crashes, alone: true };
+    return row.crashes;
+  }
+
   complete(delivery: Delivery): void {
     if (this.#ends(delivery) !== undefined) this.#pipeline.commitLazily();
   }
@@ -165,7 +176,15 @@ export class EmbeddedBroker implements Broker {
     const body = encodeEnvelope(next);
     const due = asTime(dueAt);
     lane.ends(row);
-    batch.moves.push({ to: "scheduled", rid, lane: lane.number, due, attempt: next.attempt, body });
+    batch.moves.push({
+      to: "scheduled",
+      rid,
+      id: next.id,
+      lane: lane.number,
+      due,
+      attempt: next.attempt,
+      body,
+    });
     return this.#durable(batch);
   }
 
@@ -174,10 +193,11 @@ export class EmbeddedBroker implements Broker {
     if (row === undefined) return NOTHING;
     const batch = this.#batch;
     const { rid, lane } = row;
-    const { attempt } = envelope;
+    const { id, attempt } = envelope;
     const body = encodeEnvelope(envelope);
+    const reason = JSON.stringify(record);
     lane.ends(row);
-    batch.moves.push({ to: "buried", rid, lane: lane.number, attempt, body, reason: JSON.stringify(record) });
+    batch.moves.push({ to: "buried", rid, id, lane: lane.number, attempt, body, reason });
     return this.#durable(batch);
   }
 
@@ -233,12 +253,8 @@ export class EmbeddedBroker implements Broker {
 
   async setPaused(queue: QueueRef, paused: boolean): Promise<void> {
     this.#check();
-    const lane = this.#connection.lanes.need(queue);
-    // a pause holds at once, a resume when it is durable
-    if (paused) lane.paused = true;
-    await this.#pipeline.chore(() => ({ do: "pause", lane: lane.number, paused }));
-    lane.paused = paused;
-    lane.outlet.wake();
+    this.#connection.lanes.need(queue);
+    await this.#keeping.setPaused(queue, paused);
   }
 
   counts(queue: QueueRef): QueueCounts | undefined {
@@ -247,6 +263,14 @@ export class EmbeddedBroker implements Broker {
 
   count(queue: QueueRef): Promise<QueueCounts | undefined> {
     return Promise.resolve(this.counts(queue));
+  }
+
+  takes(queue: QueueRef): boolean {
+    return this.#connection.lanes.find(queue)?.outlet.consumed === true;
+  }
+
+  held(queue: QueueRef): readonly Envelope[] {
+    return [...(this.#connection.lanes.find(queue)?.handed ?? [])].map(({ envelope }) => envelope);
   }
 
   async list(queue: QueueRef, limit: number): Promise<{ jobs: readonly QueuedJob[]; complete: boolean }> {
@@ -295,26 +319,29 @@ export class EmbeddedBroker implements Broker {
 
   async mark(partition: string, id: string): Promise<void> {
     this.#check();
-    const at = this.#clock.now();
-    this.#connection.marks.add(partition, id, at);
-    await this.#pipeline.chore(() => ({ do: "mark", partition, id, at }));
-    // a store that was opened anew meanwhile did not know of it
-    this.#connection.marks.add(partition, id, at);
+    await this.#keeping.mark(partition, id);
   }
 
-  ready(): Promise<void> {
-    return Promise.resolve();
+  ready(partition: string): Promise<void> {
+    return this.#keeping.ready(partition);
   }
 
   isMarked(partition: string, id: string): boolean {
-    return this.#connection.marks.has(partition, id);
+    return this.#keeping.isMarked(partition, id);
   }
 
   async unmark(partition: string, id: string): Promise<void> {
     this.#check();
-    this.#connection.marks.delete(partition, id);
-    await this.#pipeline.chore(() => ({ do: "unmark", partition, id }));
-    this.#connection.marks.delete(partition, id);
+    await this.#keeping.unmark(partition, id);
+  }
+
+  async #make(queues: readonly QueueRef[]): Promise<void> {
+    const plain = queues.map(({ partition, queue }) => ({ partition, queue }));
+    const made = await this.#pipeline.chore<Pick<LaneRow, "lane" | "partition" | "queue">[]>(() => ({
+      do: "declare",
+      queues: plain,
+    }));
+    for (const lane of made) this.#connection.lanes.add(lane);
   }
 
   /** Removes a row that waits, unless a commit that went before it has had it handed out. */
@@ -338,11 +365,6 @@ export class EmbeddedBroker implements Broker {
   #check(): void {
     const { refusal } = this.#connection;
     if (refusal !== undefined) throw refusal;
-  }
-
-  /** 0 = at once. */
-  #due(dueAt: number | undefined): number {
-    return dueAt === undefined || dueAt <= this.#clock.now() ? 0 : asTime(dueAt);
   }
 
   /** The row of a delivery that was live until now. */

@@ -18,11 +18,13 @@ import {
 import type { Clock } from "../kernel/types.ts";
 import { type Arriving, arrive, settleEnds } from "./arrivals.ts";
 import { DueTimer } from "./due-timer.ts";
+import type { EmbeddedLane } from "./embedded-lane.ts";
 import { claimFolder, prepareFolder, troubled } from "./folder.ts";
 import type { Batch } from "./gather.ts";
 import { LaneBook } from "./lane-book.ts";
 import { Marks } from "./marks.ts";
 import { type Commits, outcomeUnknown, Pipeline } from "./pipeline.ts";
+import { Shelf } from "./shelf.ts";
 import type { Done, Opened, Trouble, Tuning } from "./store/protocol.ts";
 import { StoreClient, type StoreListener } from "./store-client.ts";
 import { Pump } from "./subscription.ts";
@@ -45,7 +47,10 @@ export class Connection implements Commits, StoreListener {
   readonly marks = new Marks();
   readonly pipeline: Pipeline;
   readonly lanes: LaneBook;
+  readonly shelf: Shelf;
   driver = "not open";
+  /** The lanes have been read anew, after a loss. */
+  reopened: () => void = () => {};
   readonly #options: ConnectionOptions;
   readonly #timer: DueTimer;
   readonly #arriving: Arriving;
@@ -65,7 +70,7 @@ export class Connection implements Commits, StoreListener {
     this.path = resolve(options.path);
     this.#options = options;
     const { clock, tuning } = options;
-    this.pipeline = new Pipeline(clock, this.path, this);
+    this.pipeline = new Pipeline(clock, this.path, tuning.journalJobs, this);
     this.lanes = new LaneBook(this.pump, this.pipeline);
     this.#timer = new DueTimer(clock, () => this.pipeline.commitSoon());
     this.#arriving = {
@@ -76,6 +81,7 @@ export class Connection implements Commits, StoreListener {
       troubled: (trouble) => troubled(this.path, trouble),
       buried: (lane, id, record) => this.#events?.buried(lane.ref.partition, lane.ref.queue, id, record),
     };
+    this.shelf = new Shelf(this.#arriving);
   }
 
   /** Why nothing can be asked of it; `undefined` while it is open, or about to be again. */
@@ -143,6 +149,10 @@ export class Connection implements Commits, StoreListener {
     arrive(this.#arriving, batch, done);
   }
 
+  fetch(lane: EmbeddedLane): void {
+    void this.shelf.fetch(lane);
+  }
+
   answered(answer: Parameters<StoreListener["answered"]>[0]): void {
     this.pipeline.answered(answer);
   }
@@ -188,6 +198,7 @@ export class Connection implements Commits, StoreListener {
     this.lanes.load(opened.lanes, reopened ? "lost" : opened.unclean ? "crashed" : "closed");
     this.marks.clear();
     for (const { partition, id, at } of opened.marks) this.marks.add(partition, id, at);
+    if (reopened) this.reopened();
     for (const batch of this.pipeline.pending) settleEnds(this.lanes, batch, 1);
     if (opened.nextDue !== undefined) this.#timer.at(opened.nextDue);
     this.#state = "up";

@@ -40,3 +40,17 @@ export class DueTimer {
     else this.at(dueAt);
   }
 }
+
+/** The last millisecond that a Date can hold. */
+const LATEST_MS = 8.64e15;
+
+/** Whole, and a number that SQLite takes and gives back: one that it refused would fail each commit anew. */
+export function asTime(dueAt: number): number {
+  const due = Math.min(Math.ceil(dueAt), LATEST_MS);
+  return due > 0 ? due : 0;
+}
+
+/** 0 = at once. */
+export function dueOf(dueAt: number | undefined, now: number): number {
+  return dueAt === undefined || dueAt <= now ? 0 : asTime(dueAt);
+}

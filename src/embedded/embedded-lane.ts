@@ -26,7 +26,7 @@ export class Row implements Linked<Row> {
     readonly characters: number,
     /** It has a row in `bodies`. */
     readonly big: boolean,
-    readonly crashes: number,
+    public crashes: number,
     readonly suspect: boolean,
     public redelivered: boolean,
   ) {}
@@ -38,6 +38,8 @@ export interface Needs {
   read(lane: EmbeddedLane, now: boolean): void;
   /** The durable frontier is to be moved with the next commit, or by one at once. */
   frontier(lane: EmbeddedLane, now: boolean): void;
+  /** Jobs that were put aside and given back are wanted first. */
+  fetch(lane: EmbeddedLane): void;
   /** Characters kept in memory, of all lanes. */
   keep(characters: number): void;
   readonly kept: number;
@@ -61,6 +63,13 @@ export class EmbeddedLane implements Source<Row> {
   atEnd = false;
   /** Rows below this `rid` are being purged; nothing is read meanwhile. */
   purging: number | undefined;
+  /** Numbers of jobs that were put aside: in the store, and not handed out. */
+  readonly aside = new Set<number>();
+  /** Of those, the ones that were given back and are not in memory yet. */
+  back: readonly number[] = [];
+  fetching = false;
+  /** Grows with each loss of the store. */
+  losses = 0;
   suspectUpTo = -1;
   redeliveredUpTo = -1;
   /**
@@ -70,6 +79,8 @@ export class EmbeddedLane implements Source<Row> {
   #ahead = FRONTIER_AHEAD;
   /** Handed out since the frontier was last looked at. */
   #recent = 0;
+  /** Up to this place all that was given back is in memory. */
+  #frontUpTo = -1;
 
   constructor(
     readonly number: number,
@@ -83,6 +94,10 @@ export class EmbeddedLane implements Source<Row> {
   take(): Row | undefined {
     if (this.paused) return undefined;
     const row = this.ready.head;
+    if (this.back.length > 0 && (row === undefined || row.ord > this.#frontUpTo)) {
+      if (!this.fetching) this.needs.fetch(this);
+      return undefined;
+    }
     if (this.wantsMore) this.needs.read(this, row === undefined);
     if (row === undefined) return undefined;
     if (row.ord > this.frontier) {
@@ -102,6 +117,11 @@ export class EmbeddedLane implements Source<Row> {
     if (this.atEnd || this.purging !== undefined) return false;
     const { size } = this.ready;
     return size === 0 || (size < READ_BELOW && this.needs.kept < READ_CHARACTERS_BELOW);
+  }
+
+  /** What is published now goes from memory to whoever takes it, as far as there is room. */
+  get kept(): boolean {
+    return this.atEnd && this.outlet.consumed && this.purging === undefined;
   }
 
   handOver(row: Row, to: Consumer<Row>): Handed<Row> {
@@ -147,6 +167,19 @@ export class EmbeddedLane implements Source<Row> {
     this.needs.keep(row.characters);
   }
 
+  /** A delivery is over, and its row waits in the store until it is asked for. */
+  putAside(row: Row): void {
+    this.handed.remove(row);
+    row.handed = undefined;
+    this.aside.add(row.rid);
+  }
+
+  putInFront(row: Row): void {
+    this.#frontUpTo = Math.max(this.#frontUpTo, row.ord);
+    this.ready.insert(row);
+    this.needs.keep(row.characters);
+  }
+
   /** Takes a row out of the ready list; `false` when it is not there. */
   drop(rid: number): boolean {
     for (const row of this.ready) {
@@ -184,6 +217,10 @@ export class EmbeddedLane implements Source<Row> {
     this.outlet.reset([...this.handed].flatMap((row) => row.handed ?? []));
     this.ready.clear();
     this.handed.clear();
+    this.aside.clear();
+    this.back = [];
+    this.#frontUpTo = -1;
+    this.losses += 1;
     this.ending = 0;
     this.cursor = -1;
     this.atEnd = false;

@@ -9,6 +9,8 @@ import { TooManyCancelled } from "../broker/errors.ts";
 export const MOST_MARKS = 100_000;
 export const MARK_KEPT_MS = 30 * 24 * 3_600_000;
 
+const NONE: ReadonlyMap<string, number> = new Map();
+
 export class Marks {
   readonly #partitions = new Map<string, Map<string, number>>();
 
@@ -28,6 +30,15 @@ export class Marks {
 
   delete(partition: string, id: string): void {
     this.#partitions.get(partition)?.delete(id);
+  }
+
+  /** Ids and when they were marked, oldest first. */
+  of(partition: string): ReadonlyMap<string, number> {
+    return this.#partitions.get(partition) ?? NONE;
+  }
+
+  replace(partition: string, ids: Map<string, number>): void {
+    this.#partitions.set(partition, ids);
   }
 
   clear(): void {

@@ -4,7 +4,7 @@
  * Owns its jobs in every state but unsettled, which the outlet counts. Dies with the broker; that is the
  * bargain.
  */
-import type { BuriedJob, BuriedPage, QueueCounts, QueueRef } from "../broker/contract.ts";
+import type { BuriedJob, BuriedPage, QueueCounts, QueuedJob, QueueRef } from "../broker/contract.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import type { DueHeap } from "./due-heap.ts";
@@ -106,6 +106,26 @@ export class MemoryLane implements Source<MemoryJob> {
       unsettled: this.outlet.unsettled,
       paused: this.paused,
     };
+  }
+
+  /** What is handed out and not settled, of all jobs of the partition, in its order. */
+  heldOf(jobs: Iterable<MemoryJob>): readonly Envelope[] {
+    const found: MemoryJob[] = [];
+    for (const job of jobs) {
+      if (found.length === this.outlet.unsettled) break;
+      if (job.lane === this && job.state === "unsettled") found.push(job);
+    }
+    return found.sort((a, b) => a.ord - b.ord).map(({ envelope }) => envelope);
+  }
+
+  list(limit: number): { jobs: readonly QueuedJob[]; complete: boolean } {
+    const jobs: QueuedJob[] = [];
+    for (let job = this.waiting.head; job !== undefined && jobs.length < limit; job = job.behind)
+      jobs.push({ envelope: job.envelope, state: "available", dueAt: undefined });
+    if (this.scheduled > 0 && jobs.length < limit)
+      for (const { envelope, dueAt } of this.scheduledJobs().slice(0, limit - jobs.length))
+        jobs.push({ envelope, state: "scheduled", dueAt });
+    return { jobs, complete: jobs.length === this.waiting.size + this.scheduled };
   }
 
   /** In the order they become due. */

@@ -30,8 +30,9 @@ import { systemClock } from "../kernel/clock.ts";
 import type { Clock } from "../kernel/types.ts";
 import { DueHeap } from "./due-heap.ts";
 import { DueTimer } from "./due-timer.ts";
+import { keepingOf } from "./heap-keeping.ts";
+import type { Keeping } from "./keeping.ts";
 import { LocalCluster } from "./local-cluster.ts";
-import { Marks } from "./marks.ts";
 import { MemoryJob, MemoryLane } from "./memory-lane.ts";
 import { Handed, Pump } from "./subscription.ts";
 
@@ -47,6 +48,8 @@ interface MemoryPartition {
 export class MemoryBroker implements Broker {
   readonly kind = "memory";
   readonly keys = undefined;
+  /** All of its jobs are in the heap, whoever has them. */
+  readonly keyRoom = undefined;
   readonly deliveryTimeoutMs = undefined;
   readonly description = "memory (nothing survives the process)";
   readonly cluster: LocalCluster;
@@ -54,7 +57,7 @@ export class MemoryBroker implements Broker {
   readonly #partitions = new Map<string, MemoryPartition>();
   readonly #due = new DueHeap<MemoryJob>();
   readonly #pump = new Pump();
-  readonly #marks = new Marks();
+  readonly #keeping: Keeping;
   readonly #timer: DueTimer;
   #open = false;
   #epoch = 0;
@@ -63,6 +66,8 @@ export class MemoryBroker implements Broker {
     this.#clock = context.clock ?? systemClock;
     this.#timer = new DueTimer(this.#clock, () => this.#promote());
     this.cluster = new LocalCluster(this.#clock, () => Promise.resolve(++this.#epoch));
+    const lanes = (partition: string) => [...(this.#partitions.get(partition)?.lanes.values() ?? [])];
+    this.#keeping = keepingOf(this.#clock, context.persister, lanes);
   }
 
   open(events: BrokerEvents): Promise<void> {
@@ -76,17 +81,16 @@ export class MemoryBroker implements Broker {
     this.#open = false;
     this.#pump.stop();
     this.#timer.stop();
-    this.#marks.clear();
     this.#partitions.clear();
     for (let job = this.#due.peek(); job !== undefined; job = this.#due.peek()) this.#due.remove(job);
-    return DONE;
+    return this.#keeping.close();
   }
 
   nameOf(queue: QueueRef): string {
     return `${queue.partition}.${queue.queue}`;
   }
 
-  declare(queues: readonly QueueRef[]): Promise<void> {
+  async declare(queues: readonly QueueRef[]): Promise<void> {
     for (const { partition, queue } of queues) {
       const home = this.#partitions.get(partition) ?? { ids: new Map(), keys: new Map(), lanes: new Map() };
       this.#partitions.set(partition, home);
@@ -94,7 +98,7 @@ export class MemoryBroker implements Broker {
         home.lanes.set(queue, new MemoryLane({ partition, queue }, this.#pump, this.#due));
       }
     }
-    return DONE;
+    for (const partition of new Set(queues.map((queue) => queue.partition))) await this.ready(partition);
   }
 
   queues(): Promise<readonly QueueRef[]> {
@@ -126,13 +130,16 @@ export class MemoryBroker implements Broker {
   }
 
   subscribe(queue: QueueRef, limit: number, deliver: (delivery: Delivery) => void): Subscription {
-    const lane = this.#lane(queue);
-    if (lane === undefined) throw new UnknownQueue(queue.partition, queue.queue);
-    return lane.outlet.subscribe(limit, deliver);
+    return this.#need(queue).outlet.subscribe(limit, deliver);
   }
 
   markStarted(): Promise<void> {
     return DONE;
+  }
+
+  /** Nothing comes back after a crash, so there are no suspects. */
+  markCrashed(): Promise<number> {
+    return Promise.resolve(1);
   }
 
   complete(delivery: Delivery): void {
@@ -198,12 +205,9 @@ export class MemoryBroker implements Broker {
     return Promise.resolve(holder);
   }
 
-  setPaused(queue: QueueRef, paused: boolean): Promise<void> {
-    const lane = this.#lane(queue);
-    if (lane === undefined) return Promise.reject(new UnknownQueue(queue.partition, queue.queue));
-    lane.paused = paused;
-    lane.outlet.wake();
-    return DONE;
+  async setPaused(queue: QueueRef, paused: boolean): Promise<void> {
+    this.#need(queue);
+    await this.#keeping.setPaused(queue, paused);
   }
 
   counts(queue: QueueRef): QueueCounts | undefined {
@@ -214,19 +218,16 @@ export class MemoryBroker implements Broker {
     return Promise.resolve(this.counts(queue));
   }
 
+  takes(queue: QueueRef): boolean {
+    return this.#lane(queue)?.outlet.consumed === true;
+  }
+
+  held(queue: QueueRef): readonly Envelope[] {
+    return this.#lane(queue)?.heldOf(this.#partitions.get(queue.partition)?.ids.values() ?? []) ?? [];
+  }
+
   list(queue: QueueRef, limit: number): Promise<{ jobs: readonly QueuedJob[]; complete: boolean }> {
-    const lane = this.#lane(queue);
-    const jobs: QueuedJob[] = [];
-    if (lane === undefined) return Promise.resolve({ jobs, complete: true });
-    for (let job = lane.waiting.head; job !== undefined && jobs.length < limit; job = job.behind) {
-      jobs.push({ envelope: job.envelope, state: "available", dueAt: undefined });
-    }
-    if (lane.scheduled > 0 && jobs.length < limit) {
-      for (const job of lane.scheduledJobs().slice(0, limit - jobs.length)) {
-        jobs.push({ envelope: job.envelope, state: "scheduled", dueAt: job.dueAt });
-      }
-    }
-    return Promise.resolve({ jobs, complete: jobs.length === lane.waiting.size + lane.scheduled });
+    return Promise.resolve(this.#lane(queue)?.list(limit) ?? { jobs: [], complete: true });
   }
 
   purge(queue: QueueRef): Promise<readonly string[]> {
@@ -280,25 +281,19 @@ export class MemoryBroker implements Broker {
   }
 
   mark(partition: string, id: string): Promise<void> {
-    try {
-      this.#marks.add(partition, id, this.#clock.now());
-      return DONE;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#keeping.mark(partition, id);
   }
 
-  ready(): Promise<void> {
-    return Promise.resolve();
+  ready(partition: string): Promise<void> {
+    return this.#keeping.ready(partition);
   }
 
   isMarked(partition: string, id: string): boolean {
-    return this.#marks.has(partition, id);
+    return this.#keeping.isMarked(partition, id);
   }
 
   unmark(partition: string, id: string): Promise<void> {
-    this.#marks.delete(partition, id);
-    return DONE;
+    return this.#keeping.unmark(partition, id);
   }
 
   #closed(): Promise<never> {
@@ -307,6 +302,13 @@ export class MemoryBroker implements Broker {
 
   #lane(queue: QueueRef): MemoryLane | undefined {
     return this.#partitions.get(queue.partition)?.lanes.get(queue.queue);
+  }
+
+  /** @throws UnknownQueue */
+  #need(queue: QueueRef): MemoryLane {
+    const lane = this.#lane(queue);
+    if (lane === undefined) throw new UnknownQueue(queue.partition, queue.queue);
+    return lane;
   }
 
   #home(job: MemoryJob): MemoryPartition {

@@ -5,6 +5,7 @@
  * goes with the next turn of the event loop. When the store is lost, settled jobs of the batch in flight are
  * put before everything else, so that they do not run again; its enqueues have no known outcome.
  */
+import type { Refusals } from "../broker/contract.ts";
 import { BrokerUnreachable, EnqueueOutcomeUnknown, StorageFull } from "../broker/errors.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import type { Clock } from "../kernel/types.ts";
@@ -18,6 +19,8 @@ import { FULL_RETRY_MS, LAZY_MOST, LAZY_MS } from "./tuning.ts";
 export interface Commits {
   /** A batch is durable; its own promises are settled after this. */
   done(batch: Batch, done: Done): void;
+  /** What was put aside and given back is wanted. */
+  fetch(lane: EmbeddedLane): void;
   /** The store must be opened anew (`IOERR`, a thread that ended), or not at all (`CORRUPT`). */
   broken(trouble: Trouble): void;
 }
@@ -26,6 +29,7 @@ export class Pipeline implements Needs {
   readonly #clock: Clock;
   readonly #commits: Commits;
   readonly #path: string;
+  readonly #journalJobs: number;
   /** Of the process: never given twice, so that what is put again after a loss finds its own rows. */
   #rid = 0;
   #client: StoreClient | undefined;
@@ -44,18 +48,22 @@ export class Pipeline implements Needs {
   readonly #behind = new Set<EmbeddedLane>();
   /** Lanes that the commit in flight reads for or moves the frontier of. */
   #served: EmbeddedLane[] = [];
+  /** Plain jobs that have not ended, as the last answer had it. */
+  #journal = 0;
   /** Characters of jobs kept in memory for hand-out. */
   kept = 0;
 
-  constructor(clock: Clock, path: string, commits: Commits) {
+  constructor(clock: Clock, path: string, journalJobs: number, commits: Commits) {
     this.#clock = clock;
     this.#path = path;
+    this.#journalJobs = journalJobs;
     this.#commits = commits;
   }
 
   /** The batch that an operation joins. */
   get batch(): Batch {
     if (this.#open.full) {
+      this.#open.seal(this.#newRids);
       this.#waiting.push(this.#open);
       this.#open = new Batch();
     }
@@ -64,12 +72,28 @@ export class Pipeline implements Needs {
 
   /** Rows below this were published before now. */
   get nextRid(): number {
+    this.#open.seal(this.#newRids);
     return this.#rid;
   }
 
-  /** The number of a job that is published now; they grow in the order of publishing. */
-  newRid(): number {
-    return this.#rid++;
+  readonly #newRids = (count: number): number => {
+    const first = this.#rid;
+    this.#rid += count;
+    return first;
+  };
+
+  /** `dueAt` 0 = available at once; `plain`: it may go to the journal. Resolves with the commit. */
+  publish(
+    lane: EmbeddedLane,
+    envelope: Envelope,
+    dueAt: number,
+    plain: boolean,
+  ): Promise<Refusals | undefined> {
+    const { batch } = this;
+    const room = this.#journal + batch.plain < this.#journalJobs;
+    const promise = batch.publish(lane, envelope, dueAt, this.#newRids, plain && room);
+    this.commitSoon();
+    return promise;
   }
 
   /** What is about to become of a job that was settled and is not known to be durable. */
@@ -89,6 +113,7 @@ export class Pipeline implements Needs {
 
   connect(client: StoreClient, maxRid: number): void {
     this.#client = client;
+    this.#journal = 0;
     this.#rid = Math.max(this.#rid, maxRid + 1);
     this.commitSoon();
   }
@@ -142,6 +167,10 @@ export class Pipeline implements Needs {
     if (now) this.commitSoon();
   }
 
+  fetch(lane: EmbeddedLane): void {
+    this.#commits.fetch(lane);
+  }
+
   keep(characters: number): void {
     this.kept += characters;
   }
@@ -192,6 +221,7 @@ export class Pipeline implements Needs {
       return;
     }
     this.#flying = undefined;
+    this.#journal = answer.journal;
     if (answer.full !== undefined) batch.published(this.#refuseAll(batch, answer.full));
     this.#commits.done(batch, answer);
     // wanted with nothing in it: a due time passed while this one was under way
@@ -217,10 +247,11 @@ export class Pipeline implements Needs {
   }
 
   #refuseAll(batch: Batch, freeBytes: number | undefined): Map<Envelope, Error> | undefined {
-    if (batch.envelopes.length === 0) return undefined;
+    const { enqueued } = batch;
+    if (enqueued.length === 0) return undefined;
     batch.giveBackPlaces();
     const error = new StorageFull(this.#path, freeBytes);
-    return new Map(batch.envelopes.map((envelope) => [envelope, error]));
+    return new Map(enqueued.map((envelope) => [envelope, error]));
   }
 
   get #idle(): boolean {
@@ -230,6 +261,7 @@ export class Pipeline implements Needs {
   #send(): void {
     if (this.#client === undefined || this.#flying !== undefined) return;
     const batch = this.#waiting.shift() ?? this.#open;
+    batch.seal(this.#newRids);
     if (batch === this.#open) {
       this.#open = new Batch();
       this.#wanted = false;
@@ -249,7 +281,8 @@ export class Pipeline implements Needs {
 
   #frontiers(batch: Batch): number[] {
     const frontiers: number[] = [];
-    for (const lane of new Set([...batch.lanes, ...this.#behind])) {
+    const paged = batch.pages.map((page) => page.lane);
+    for (const lane of new Set([...batch.lanes, ...paged, ...this.#behind])) {
       const wanted = lane.nextFrontier();
       if (wanted !== undefined) frontiers.push(lane.number, wanted);
     }
@@ -268,8 +301,9 @@ export class Pipeline implements Needs {
 
 /** What the callers of a commit are told that nobody heard the end of. */
 export function outcomeUnknown(batch: Batch, cause: Error): Error {
-  const [first] = batch.envelopes;
-  const others = batch.envelopes.length - 1;
+  const { enqueued } = batch;
+  const [first] = enqueued;
+  const others = enqueued.length - 1;
   const id = first?.id ?? "";
   return new EnqueueOutcomeUnknown(others > 0 ? `${id} (and ${others} others of its commit)` : id, { cause });
 }

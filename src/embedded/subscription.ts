@@ -26,7 +26,7 @@ export class Handed<J> implements Delivery {
     readonly job: J,
     readonly envelope: Delivery["envelope"],
     readonly redelivered: boolean,
-    readonly suspect: Delivery["suspect"],
+    public suspect: Delivery["suspect"],
     readonly subscription: Consumer<J>,
   ) {}
 }
@@ -116,11 +116,16 @@ export class Outlet<J> {
     for (let to = this.#next(); to !== undefined; to = this.#next()) {
       const job = this.source.take();
       if (job === undefined) return;
-      const handed = this.source.handOver(job, to);
-      to.unsettled += 1;
-      this.unsettled += 1;
-      to.deliver(handed);
+      to.deliver(this.handTo(to, job));
     }
+  }
+
+  /** In this subscription's hands, whatever its limit. */
+  handTo(to: Consumer<J>, job: J): Handed<J> {
+    const handed = this.source.handOver(job, to);
+    to.unsettled += 1;
+    this.unsettled += 1;
+    return handed;
   }
 
   /** Ends a delivery: `false` when it was void or settled before. */

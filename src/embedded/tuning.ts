@@ -18,6 +18,10 @@ export const TUNING: Tuning = {
   // with 64, a commit of 10 ms would cap a queue at 6,400 jobs a second
   takeJobs: 1_024,
   takeCharacters: MIB,
+  // all of it is moved when somebody looks for a job, or opens the store after a crash
+  journalJobs: 4_096,
+  // what takes long may as well be found
+  journalMs: 1_000,
 };
 
 /** A completion waits at most this long for a commit that it can share. */
@@ -27,6 +31,9 @@ export const LAZY_MOST = 1_000;
 /** A commit carries at most so many enqueues, and so much text (characters). */
 export const BATCH_JOBS = 10_000;
 export const BATCH_CHARACTERS = 32 * MIB;
+/** A row of the journal holds at most so many jobs, and so much text but for its last job (characters). */
+export const PAGE_JOBS = 1_024;
+export const PAGE_CHARACTERS = 256 * 1_024;
 /**
  * How far the durable frontier is ahead of what may be handed out: twice what was handed out since the last
  * commit, within these. After a crash so many more are suspects, whose starts are made durable one commit for

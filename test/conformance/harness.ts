@@ -123,6 +123,9 @@ export class Heard implements BrokerEvents {
     this.said.push("buried");
     this.burials.push({ partition, queue, id, record });
   }
+  purged(_queue: unknown, id: string): void {
+    this.said.push(`${id} purged`);
+  }
   node(name: string, state: "up" | "late" | "gone"): void {
     this.said.push(`${name} ${state}`);
   }

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { RabbitBroker } from "../../src/amqp/broker.ts";
 import { checkRabbit, type QueueType } from "../../src/amqp/options.ts";
-import { describeAmqp, freshPrefix, PrivateBroker, versionsUnderTest } from "../amqp/support/broker.ts";
+import { describeVersions, freshPrefix, PrivateBroker, START_MS } from "../amqp/support/broker.ts";
 import { cleanUpPrefix } from "../amqp/support/made.ts";
 import { brokerVersion } from "../amqp/support/private-broker.ts";
 import { conformance } from "./broker.ts";
@@ -25,29 +25,9 @@ function subject(url: string, queueType: QueueType): Subject {
   return { broker: create(), reopen: create, dispose: () => cleanUpPrefix(url, prefix, [Q, OTHER, TWO]) };
 }
 
-describeAmqp("on the shared broker", (url) => {
-  for (const queueType of TYPES)
-    conformance(`rabbitmq, ${queueType}`, async () => subject(url, queueType), CAN);
+describeVersions("rabbitmq", (url) => {
+  for (const queueType of TYPES) conformance(queueType, async () => subject(url(), queueType), CAN);
 });
-
-/** A machine that is busy takes its time to start a broker, and more for three. */
-const START_MS = 300_000;
-
-for (const version of versionsUnderTest()) {
-  let started: PrivateBroker | undefined;
-  describe(`on RabbitMQ ${version}`, () => {
-    beforeAll(async () => {
-      started = await PrivateBroker.start(version);
-    }, START_MS);
-    afterAll(() => started?.dispose());
-    for (const queueType of TYPES)
-      conformance(
-        `rabbitmq ${version}, ${queueType}`,
-        async () => subject(started?.url ?? "", queueType),
-        CAN,
-      );
-  });
-}
 
 // Three nodes; the third one is stopped in the middle of the suite. Some minutes: asked for by name.
 const clustered = process.env.SPILLWAY_RABBITMQ_CLUSTER;

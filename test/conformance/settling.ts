@@ -14,6 +14,7 @@ import {
   P,
   Q,
   record,
+  until,
   where,
   withBroker,
 } from "./harness.ts";
@@ -140,6 +141,28 @@ export function settling(make: Make, can: Abilities): void {
       await inbox.count(4);
       expect(inbox.ids().slice(2)).toEqual([kept?.envelope.id, after.id]);
       expect(await broker.purge({ partition: P, queue: "none" })).toEqual([]);
+    }));
+
+  test("what is in this node's hands is told in its order, until it is settled", () =>
+    withBroker(make, async ({ broker }) => {
+      const sent = jobs(5);
+      const ids = () => broker.held(Q).map(({ id }) => id);
+      expect([ids(), broker.takes(Q)]).toEqual([[], false]);
+      await broker.publishMany(sent);
+      const { inbox, subscription } = collect(broker, 3);
+      const [first, second] = await inbox.take(3);
+      expect(ids().slice(0, 3)).toEqual(sent.slice(0, 3).map(({ id }) => id));
+      expect(broker.takes(Q)).toBe(true);
+      if (first !== undefined) broker.complete(first);
+      expect(ids()).not.toContain(first?.envelope.id);
+      if (second !== undefined) await broker.bury(second, second.envelope, record());
+      expect(ids()).not.toContain(second?.envelope.id);
+      await subscription.cancel();
+      await until(
+        () => broker.takes(Q),
+        (takes) => !takes,
+      );
+      expect(broker.held({ partition: "none", queue: "none" })).toEqual([]);
     }));
 
   where(can.index)("list shows what waits, oldest first, and touches nothing", () =>

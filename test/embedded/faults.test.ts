@@ -24,7 +24,7 @@ import {
   record,
   until,
 } from "../conformance/harness.ts";
-import { brokerOn, folder, inspect, opened } from "./files.ts";
+import { brokerOn, folder, inspect, opened, plainId } from "./files.ts";
 
 const MIB = 1 << 20;
 
@@ -101,22 +101,27 @@ test("with less free than the reserve enqueues are refused before the disk is fu
   await counted(broker, { available: 0, scheduled: 1, buried: 1, unsettled: 0 });
 });
 
-test("a full disk that stays full keeps what was settled and tries it again", async () => {
-  const faults = { failCommit: { id: "late", kind: "FULL" as const, times: 4 } };
-  const { broker } = await opened(folder(), { faults });
-  await broker.declare([Q]);
-  await broker.publishMany(jobs(2));
-  const { inbox } = collect(broker, 2);
-  const [a, b] = await inbox.take(2);
-  const late = job({ id: "late" });
-  const discarding = a === undefined ? undefined : broker.discard(a);
-  const publishing = broker.publish(late);
-  if (b !== undefined) await broker.discard(b);
-  await discarding;
-  expect((await publishing)?.get(late)).toBeInstanceOf(StorageFull);
-  await counted(broker, { available: 0, unsettled: 0 });
-  expect(await broker.find(Q.partition, late.id)).toBe("absent");
-});
+for (const fresh of [false, true]) {
+  test(`a full disk that stays full keeps what was settled and tries it again (${fresh ? "plain" : "indexed"})`, async () => {
+    const faults = { failCommit: { id: plainId("late"), kind: "FULL" as const, times: 4 } };
+    const { broker } = await opened(folder(), { faults });
+    await broker.declare([Q]);
+    const { inbox } = collect(broker, 2);
+    await broker.publishMany(
+      ["a", "b"].map((id) => job({ id: plainId(id) })),
+      { fresh },
+    );
+    const [a, b] = await inbox.take(2);
+    const late = job({ id: plainId("late") });
+    const discarding = a === undefined ? undefined : broker.discard(a);
+    const publishing = broker.publish(late, { fresh });
+    if (b !== undefined) await broker.discard(b);
+    await discarding;
+    expect((await publishing)?.get(late)).toBeInstanceOf(StorageFull);
+    await counted(broker, { available: 0, unsettled: 0 });
+    expect(await broker.find(Q.partition, late.id)).toBe("absent");
+  });
+}
 
 test("the ballast is written when there is room, given back when there is none", async () => {
   const path = folder();
@@ -140,19 +145,24 @@ test("the ballast is written when there is room, given back when there is none",
   expect(await again.broker.publish(job())).toBeUndefined();
 });
 
-for (const stored of [false, true]) {
-  const name = stored ? "stored all the same" : "not stored";
+for (const [stored, fresh] of [
+  [false, false],
+  [true, false],
+  [false, true],
+  [true, true],
+]) {
+  const name = `${fresh ? "plain, " : ""}${stored ? "stored all the same" : "not stored"}`;
   test(`a flush that fails: enqueues are unknown (here ${name}), the store is opened anew, nothing is lost`, async () => {
     const path = folder();
-    const faults = { failCommit: { id: "unknown", kind: "IOERR" as const, after: stored } };
+    const faults = { failCommit: { id: plainId("unknown"), kind: "IOERR" as const, after: stored === true } };
     const { broker, heard } = await opened(path, { faults });
     await broker.declare([Q, OTHER]);
-    const sent = jobs(4);
-    await broker.publishMany(sent);
+    const sent = [0, 1, 2, 3].map((at) => job({ id: plainId(`${at}`) }));
     const { inbox } = collect(broker, 3);
+    await broker.publishMany(sent, { fresh: fresh === true });
     const [done, kept, retried] = await inbox.take(3);
-    const unknown = job({ id: "unknown" });
-    const publishing = broker.publish(unknown).catch((error: unknown) => error);
+    const unknown = job({ id: plainId("unknown") });
+    const publishing = broker.publish(unknown, { fresh: fresh === true }).catch((error: unknown) => error);
     if (done !== undefined) broker.complete(done);
     const next = job({ ...sent[2], attempt: 1 });
     const retrying = retried === undefined ? undefined : broker.retry(retried, next, Date.now() + 60_000);
@@ -178,7 +188,7 @@ for (const stored of [false, true]) {
     for (const one of inbox.all.slice(4)) broker.complete(one);
     await counted(broker, { unsettled: 0, available: 0 });
     await broker.close();
-    expect(inspect(path)).toMatchObject({ integrity: ["ok"], wrong: [], orphans: 0 });
+    expect(inspect(path)).toMatchObject({ integrity: ["ok"], wrong: [], orphans: 0, left: 0 });
   });
 }
 
@@ -196,22 +206,31 @@ test("what is published while the store is being opened anew waits for it", asyn
   );
 });
 
-test("a store thread that ends in a transaction is a loss: unknown, opened anew, nothing lost", async () => {
-  const path = folder();
-  const { broker, heard } = await opened(path, { faults: { failCommit: { id: "x", kind: "EXIT" } } });
-  await broker.declare([Q]);
-  const before = job();
-  await broker.publish(before);
-  await expect(broker.publish(job({ id: "x" }))).rejects.toBeInstanceOf(EnqueueOutcomeUnknown);
-  await until(
-    () => heard.said.filter((word) => word === "connected").length,
-    (count) => count === 2,
-  );
-  expect(await broker.find(Q.partition, before.id)).toBe("available");
-  expect(await broker.find(Q.partition, "x")).toBe("absent");
-  await broker.close();
-  expect(inspect(path)).toMatchObject({ integrity: ["ok"], wrong: [], clean: 1 });
-});
+for (const fresh of [false, true]) {
+  test(`a store thread that ends in a transaction is a loss: unknown, opened anew, nothing lost (${fresh ? "plain" : "indexed"})`, async () => {
+    const path = folder();
+    const { broker, heard } = await opened(path, {
+      faults: { failCommit: { id: plainId("x"), kind: "EXIT" } },
+    });
+    await broker.declare([Q]);
+    const { inbox } = collect(broker, 1);
+    const before = job({ id: plainId("before") });
+    await broker.publish(before, { fresh });
+    await inbox.count(1);
+    await expect(broker.publish(job({ id: plainId("x") }), { fresh })).rejects.toBeInstanceOf(
+      EnqueueOutcomeUnknown,
+    );
+    await until(
+      () => heard.said.filter((word) => word === "connected").length,
+      (count) => count === 2,
+    );
+    await inbox.count(2);
+    expect(await broker.find(Q.partition, before.id)).toBe("unsettled");
+    expect(await broker.find(Q.partition, plainId("x"))).toBe("absent");
+    await broker.close();
+    expect(inspect(path)).toMatchObject({ integrity: ["ok"], wrong: [], left: 0, clean: 1 });
+  });
+}
 
 test("a broker that is closed while it is being opened, or opened anew, lets go of the folder", async () => {
   const path = folder();

@@ -39,6 +39,10 @@ export async function opened(path: string, tuning: Partial<Tuning> = {}, more = 
   return { broker, heard };
 }
 
+/** An id of the form that plain jobs have, and what makes them plain. */
+export const plainId = (name: string): string => name.padEnd(27, "-");
+export const FRESH = { fresh: true } as const;
+
 /** A child that runs one of the fixtures; killed when the test is over. */
 export function child(fixture: string, ...args: string[]): ChildProcess {
   const process_ = spawn(process.execPath, [join(FIXTURES, fixture), DIST, ...args], {
@@ -73,6 +77,8 @@ export interface Inspection {
   readonly wrong: readonly unknown[];
   readonly orphans: number;
   readonly bodiless: number;
+  /** Rows of the journal; after a close in order all of it is indexed. */
+  readonly left: number;
   readonly clean: number;
 }
 

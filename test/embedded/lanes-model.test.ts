@@ -12,10 +12,11 @@ import type { Broker, Delivery } from "../../src/broker/contract.ts";
 import { EmbeddedBroker } from "../../src/embedded/broker.ts";
 import { MemoryBroker } from "../../src/embedded/memory.ts";
 import { Envelope } from "../../src/jobs/envelope.ts";
+import { newId } from "../../src/jobs/ids.ts";
 import { barrier, counted, Heard, job, OTHER, P, Q, record } from "../conformance/harness.ts";
 
 type Step =
-  | { readonly do: "publish"; readonly count: number }
+  | { readonly do: "publish"; readonly count: number; readonly fresh: boolean }
   | { readonly do: "later" }
   | { readonly do: "limit"; readonly limit: number }
   | { readonly do: "complete" | "release" | "retry" | "bury" | "cancel" | "discard"; readonly pick: number }
@@ -25,7 +26,11 @@ const pick = fc.nat({ max: 1_000 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constant("publish" as const), count: fc.integer({ min: 1, max: 12 }) }),
+    arbitrary: fc.record({
+      do: fc.constant("publish" as const),
+      count: fc.integer({ min: 1, max: 12 }),
+      fresh: fc.boolean(),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("later" as const) }) },
   {
@@ -118,8 +123,13 @@ async function act(
 ) {
   switch (one.do) {
     case "publish": {
-      const some = Array.from({ length: one.count }, () => job());
-      await broker.publishMany(some);
+      const some = Array.from({ length: one.count }, () => job({ id: newId() }));
+      // some in one commit, plain ones between others
+      const [front, rest] = [some.slice(0, 4), some.slice(4)];
+      await Promise.all([
+        broker.publishMany(front, { fresh: one.fresh }),
+        broker.publishMany(rest, { fresh: !one.fresh }),
+      ]);
       for (const { id } of some) model.append(id);
       return;
     }
@@ -220,6 +230,8 @@ test("the memory broker does what the model does", async () => {
 for (const [name, tuning] of [
   ["kept in memory", {}],
   ["read back in small pages", { keepJobs: 2, takeJobs: 3 }],
+  ["moved out of the journal at once", { journalMs: 1 }],
+  ["few in the journal", { journalJobs: 3, keepJobs: 5 }],
 ] as const) {
   test(`the embedded broker does what the model does, jobs ${name}`, { timeout: 120_000 }, async () => {
     await fc.assert(

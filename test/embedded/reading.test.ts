@@ -9,7 +9,13 @@ import { collect, job, jobs, Q } from "../conformance/harness.ts";
 import { folder, opened } from "./files.ts";
 
 test("a queue is read on while little of it is in memory, and with much text only when nothing is", () => {
-  const needs = { read: () => undefined, frontier: () => undefined, keep: () => undefined, kept: 0 };
+  const needs = {
+    read: () => undefined,
+    frontier: () => undefined,
+    fetch: () => undefined,
+    keep: () => undefined,
+    kept: 0,
+  };
   const lane = new EmbeddedLane(1, Q, new Pump(), needs);
   const add = (ord: number) => lane.add(new Row(lane, ord, ord, job(), 10, false, 0, false, false));
   expect(lane.wantsMore).toBe(true);

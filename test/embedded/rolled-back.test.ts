@@ -9,7 +9,13 @@ import { Pump } from "../../src/embedded/subscription.ts";
 import { collect, job, jobs, P, Q, record } from "../conformance/harness.ts";
 import { child, exited, folder, opened, said } from "./files.ts";
 
-const idle = { read: () => undefined, frontier: () => undefined, keep: () => undefined, kept: 0 };
+const idle = {
+  read: () => undefined,
+  frontier: () => undefined,
+  fetch: () => undefined,
+  keep: () => undefined,
+  kept: 0,
+};
 
 test("after an enqueue that a full disk refused, what the store puts into the queue itself is handed out", async () => {
   const { broker } = await opened(folder(), { faults: { failCommit: { id: "refused", kind: "FULL" } } });

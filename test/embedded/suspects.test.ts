@@ -4,12 +4,12 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { collect, counted, jobs, OTHER, P, Q, until } from "../conformance/harness.ts";
-import { child, exited, folder, inspect, opened, said } from "./files.ts";
+import { child, exited, folder, inspect, opened, plainId, said } from "./files.ts";
 import { DatabaseSync } from "./sqlite.ts";
 
 /** Runs the store's jobs in a process of its own until it ends; true when it was killed. */
-async function runOnce(path: string, maxCrashes: number): Promise<boolean> {
-  const process_ = child("poison.mjs", path, String(maxCrashes));
+async function runOnce(path: string, maxCrashes: number, ...how: string[]): Promise<boolean> {
+  const process_ = child("poison.mjs", path, String(maxCrashes), ...how);
   await said(process_, "ready");
   await exited(process_);
   return process_.signalCode === "SIGKILL";
@@ -44,9 +44,29 @@ for (const [poisons, most] of [
   });
 }
 
+test("a poison among plain jobs is found out as any other, and no innocent is charged", {
+  timeout: 60_000,
+}, async () => {
+  const path = folder();
+  const { broker: first } = await opened(path);
+  await first.declare([Q]);
+  await first.close();
+  let crashes = Number(await runOnce(path, 3, "plain"));
+  while (crashes <= 4 && (await runOnce(path, 3))) crashes += 1;
+  expect(crashes).toBeGreaterThanOrEqual(3);
+  expect(crashes).toBeLessThanOrEqual(4);
+  const { broker } = await opened(path);
+  const graves = await broker.listBuried(Q);
+  expect(graves.map((one) => one.id)).toEqual([plainId("poison-40")]);
+  expect(graves[0]?.envelope?.argsText, "its bytes are kept").toBe("1");
+  await counted(broker, { available: 0, unsettled: 0, buried: 1 });
+  await broker.close();
+  expect(inspect(path)).toMatchObject({ integrity: ["ok"], wrong: [], left: 0 });
+});
+
 /** Opens the store, does something, and leaves it as a crash would: nothing is closed. */
-async function crash(path: string, how = "nothing"): Promise<void> {
-  const process_ = child("hold.mjs", path, how);
+async function crash(path: string, ...how: string[]): Promise<void> {
+  const process_ = child("hold.mjs", path, ...how);
   await said(process_, "ready");
   process_.kill("SIGKILL");
   await exited(process_);
@@ -71,19 +91,21 @@ test("after an unclean end what may have been handed out is a suspect; after a c
   );
 });
 
-test("what was in hand at a crash is a suspect, what is far behind it is not", async () => {
-  const path = folder();
-  await crash(path, "take");
-  const { broker } = await opened(path);
-  const { inbox } = collect(broker, 400);
-  await inbox.count(303);
-  const [a, b] = inbox.all;
-  expect(a).toMatchObject({ redelivered: true, suspect: { crashes: 0, alone: false } });
-  expect(b).toMatchObject({ redelivered: true, suspect: { crashes: 0, alone: false } });
-  const suspects = inbox.all.filter((one) => one.suspect !== undefined);
-  expect(suspects.length, "two in hand, and the frontier's lead").toBeLessThan(150);
-  expect(inbox.all.at(-1)).toMatchObject({ redelivered: false, suspect: undefined });
-});
+for (const kind of ["indexed", "plain"]) {
+  test(`what was in hand at a crash is a suspect, what is far behind it is not (${kind})`, async () => {
+    const path = folder();
+    await crash(path, "take", kind);
+    const { broker } = await opened(path);
+    const { inbox } = collect(broker, 400);
+    await inbox.count(303);
+    const [a, b] = inbox.all;
+    expect(a).toMatchObject({ redelivered: true, suspect: { crashes: 0, alone: false } });
+    expect(b).toMatchObject({ redelivered: true, suspect: { crashes: 0, alone: false } });
+    const suspects = inbox.all.filter((one) => one.suspect !== undefined);
+    expect(suspects.length, "two in hand, and the frontier's lead").toBeLessThan(150);
+    expect(inbox.all.at(-1)).toMatchObject({ redelivered: false, suspect: undefined });
+  });
+}
 
 test("a crash is a job's own only if it ran alone", async () => {
   const path = folder();

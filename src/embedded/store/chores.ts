@@ -5,6 +5,7 @@
  * nothing and says so.
  */
 import type { Database, Value } from "./driver.ts";
+import type { Journal } from "./journal.ts";
 import type { LaneTable } from "./lane-table.ts";
 import type { Chore } from "./protocol.ts";
 import { AVAILABLE, BURIED, INLINE_CHARACTERS, SCHEDULED } from "./schema.ts";
@@ -21,6 +22,7 @@ type Run = (...args: Value[]) => number;
 
 export class Chores {
   readonly #lanes: LaneTable;
+  readonly #journal: Journal;
   readonly #byRid: (...args: Value[]) => Place | undefined;
   readonly #byKey: (...args: Value[]) => { id: string } | undefined;
   readonly #purgeable: (...args: Value[]) => Place[];
@@ -32,12 +34,15 @@ export class Chores {
   readonly #mark: Run;
   readonly #unmark: Run;
   readonly #start: Run;
+  readonly #stop: Run;
+  readonly #count: (...args: Value[]) => { crashes: number } | undefined;
   readonly #free: Run;
   readonly #epoch: Run;
   readonly #readEpoch: (...args: Value[]) => { value: number } | undefined;
 
-  constructor(db: Database, lanes: LaneTable) {
+  constructor(db: Database, lanes: LaneTable, journal: Journal) {
     this.#lanes = lanes;
+    this.#journal = journal;
     this.#byRid = db.get<Place>("SELECT rid, id, state, lane, part FROM jobs WHERE rid=?");
     this.#byKey = db.get<{ id: string }>("SELECT id FROM jobs WHERE qkey=? AND part=?");
     this.#purgeable = db.all<Place>(
@@ -57,6 +62,10 @@ export class Chores {
     this.#unmark = db.run("DELETE FROM marks WHERE part=? AND id=?");
     this.#free = db.run("UPDATE jobs SET qkey=NULL WHERE qkey=? AND part=?");
     this.#start = db.run("INSERT OR REPLACE INTO run VALUES(?,?,?)");
+    this.#stop = db.run("DELETE FROM run WHERE rid=?");
+    this.#count = db.get<{ crashes: number }>(
+      "UPDATE jobs SET crashes=crashes+1 WHERE rid=? RETURNING crashes",
+    );
     this.#epoch = db.run("UPDATE meta SET value=value+1 WHERE key='epoch'");
     this.#readEpoch = db.get<{ value: number }>("SELECT value FROM meta WHERE key='epoch'");
   }
@@ -74,7 +83,10 @@ export class Chores {
       case "free":
         return this.#freeKey(chore.key, this.#lanes.part(chore.partition) ?? -1);
       case "started":
+        this.#journal.moveOf(chore.rid);
         return this.#start(chore.rid, now, chore.alone ? 1 : 0);
+      case "crashed":
+        return this.#crash(chore.rid);
       case "cancel":
         return this.#remove(chore.rid, AVAILABLE, SCHEDULED);
       case "ended":
@@ -105,8 +117,16 @@ export class Chores {
     });
   }
 
+  /** Its own process has died under it, which is known already: its start counts no more. */
+  #crash(rid: number): number | undefined {
+    this.#journal.moveOf(rid);
+    this.#stop(rid);
+    return this.#count(rid)?.crashes;
+  }
+
   /** Deletes the row if it is in one of these states. */
   #remove(rid: number, ...states: number[]): Place | undefined {
+    this.#journal.moveOf(rid);
     const place = this.#byRid(rid);
     if (place === undefined || !states.includes(place.state)) return undefined;
     this.#delete(rid);
@@ -135,6 +155,7 @@ export class Chores {
   }
 
   #purge({ lane, below, held, limit }: Extract<Chore, { do: "purge" }>): string[] {
+    this.#journal.moveLane(lane, -1);
     const rows = this.#purgeable(lane, below, JSON.stringify(held), lane, below, limit);
     for (const { rid, state } of rows) this.#remove(rid, state);
     return rows.map(({ id }) => id);

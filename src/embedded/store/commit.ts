@@ -8,11 +8,12 @@
 import { Chores } from "./chores.ts";
 import type { CommitCount } from "./commit-count.ts";
 import type { Database, Value } from "./driver.ts";
+import type { Journal } from "./journal.ts";
 import type { LaneTable } from "./lane-table.ts";
 import type { OpenStore } from "./open.ts";
-import type { Answer, Done, Faults, Move, Refused, Taken, Work } from "./protocol.ts";
+import type { Answer, Done, Faults, Move, Read, Refused, Taken, Work } from "./protocol.ts";
 import type { Reader } from "./read.ts";
-import { INLINE_CHARACTERS, SCHEDULED } from "./schema.ts";
+import { AVAILABLE, INLINE_CHARACTERS, SCHEDULED } from "./schema.ts";
 import { troubleOf } from "./trouble.ts";
 
 /** Scheduled jobs that become available in one transaction. */
@@ -23,6 +24,7 @@ type Run = (...args: Value[]) => number;
 export class Committer {
   readonly #db: Database;
   readonly #lanes: LaneTable;
+  readonly #journal: Journal;
   readonly #count: CommitCount;
   readonly #reader: Reader;
   readonly #chores: Chores;
@@ -46,13 +48,14 @@ export class Committer {
   /** Commits that are still to fail on purpose; `undefined` before the first. */
   #failing: number | undefined;
 
-  constructor({ db, lanes, commits }: OpenStore, reader: Reader, faults: Faults | undefined) {
+  constructor({ db, lanes, journal, commits }: OpenStore, reader: Reader, faults: Faults | undefined) {
     this.#db = db;
     this.#lanes = lanes;
+    this.#journal = journal;
     this.#count = commits;
     this.#reader = reader;
     this.#faults = faults;
-    this.#chores = new Chores(db, lanes);
+    this.#chores = new Chores(db, lanes, journal);
     this.#insert = db.run("INSERT INTO jobs VALUES(?,?,?,?,?,?,?,0,?,NULL,?) ON CONFLICT DO NOTHING");
     this.#putBody = db.run("INSERT OR REPLACE INTO bodies VALUES(?,?)");
     this.#delete = db.run("DELETE FROM jobs WHERE rid IN (SELECT value FROM json_each(?))");
@@ -77,8 +80,11 @@ export class Committer {
     this.#nextDue = this.#next()?.ord;
   }
 
+  /** When a commit is due that nobody asks for. */
   get nextDue(): number | undefined {
-    return this.#nextDue;
+    const { nextMove } = this.#journal;
+    if (nextMove === undefined) return this.#nextDue;
+    return Math.min(nextMove, this.#nextDue ?? nextMove);
   }
 
   /** @throws what SQLite says; everything is rolled back then. With `full` the inserts are left out. */
@@ -88,28 +94,45 @@ export class Committer {
     try {
       this.#end(work);
       const refused = full === undefined ? this.#insertAll(work) : [];
+      if (full !== undefined) this.#journal.rest(work.now);
       for (const move of work.moves) this.#move(move);
       const results = work.chores.map((chore) => this.#chores.carryOut(chore, work.now));
       this.#promoteDue(work.now);
       const takes = this.#takeAll(work);
+      this.#moveFor(work);
+      this.#journal.flush();
       this.#lanes.flush();
       this.#commit(work);
       return this.#done(work, refused, results, takes, full);
     } catch (error) {
-      this.#rollback();
+      this.#rollback(work.now);
       throw error;
     }
   }
 
   #writes(work: Work): boolean {
-    const due = this.#nextDue !== undefined && this.#nextDue <= work.now;
-    const lists = [work.ended, work.stopped, work.ids, work.moves, work.chores, work.frontiers, work.takes];
-    return due || lists.some((list) => list.length > 0);
+    const { nextDue } = this;
+    const due = nextDue !== undefined && nextDue <= work.now;
+    const { ended, stopped, ids, plain, moves, chores, frontiers, takes, reads } = work;
+    const lists = [ended, stopped, ids, plain, moves, chores, frontiers, takes];
+    return due || lists.some((list) => list.length > 0) || (this.#journal.live > 0 && reads.some(needsIndex));
   }
 
-  #commit({ ids }: Work): void {
+  /** What the reads of this work are to find, and what has stayed in the journal for long. */
+  #moveFor({ reads, now }: Work): void {
+    for (const read of reads) {
+      if (read.read === "find") this.#journal.moveAll();
+      else if (read.read === "list") this.#journal.moveLane(read.lane, -1);
+      else if (read.read === "rows") for (const rid of read.rids) this.#journal.moveOf(rid);
+    }
+    this.#journal.moveOld(now);
+  }
+
+  #commit({ ids, plain }: Work): void {
     const fault = this.#faults?.failCommit;
-    if (fault !== undefined && ids.includes(fault.id)) this.#failing ??= fault.times ?? 1;
+    const carries = (id: string) =>
+      ids.includes(id) || plain.some(({ body }) => body.includes(`"id":"${id}"`));
+    if (fault !== undefined && carries(fault.id)) this.#failing ??= fault.times ?? 1;
     const fails = this.#failing !== undefined && this.#failing > 0;
     if (fails) this.#failing = (this.#failing ?? 0) - 1;
     if (fails && fault?.kind === "EXIT") process.exit(7);
@@ -121,7 +144,7 @@ export class Committer {
     if (fails) throw made();
   }
 
-  #rollback(): void {
+  #rollback(now: number): void {
     try {
       this.#db.exec("ROLLBACK");
     } catch {
@@ -130,6 +153,7 @@ export class Committer {
     this.#lanes.rollback();
     this.#nextDue = undefined;
     try {
+      this.#journal.load(now);
       this.#nextDue = this.#next()?.ord;
     } catch {
       // the store is about to be opened anew
@@ -145,7 +169,18 @@ export class Committer {
       }
     });
     const lanes = this.#lanes.settle();
-    return { kind: "done", lanes, refused, full, results, takes, answers, nextDue: this.#nextDue };
+    const { nextDue } = this;
+    return {
+      kind: "done",
+      lanes,
+      refused,
+      full,
+      results,
+      takes,
+      answers,
+      nextDue,
+      journal: this.#journal.live,
+    };
   }
 
   #end({ ended, big, stopped }: Work): void {
@@ -154,15 +189,19 @@ export class Committer {
     if (ended.length === 0) return;
     const rids: number[] = [];
     for (let i = 0; i < ended.length; i += 2) {
-      rids.push(ended[i] ?? 0);
+      const rid = ended[i] ?? 0;
       this.#lanes.touch(ended[i + 1] ?? 0).available -= 1;
+      if (!this.#journal.end(rid)) rids.push(rid);
     }
+    if (rids.length === 0) return;
     const gone = this.#delete(JSON.stringify(rids));
     if (gone !== rids.length) throw new Error(`${rids.length} jobs ended, ${gone} were there`);
   }
 
-  #insertAll({ insert, ids, keys, bodies }: Work): Refused[] {
+  #insertAll({ insert, ids, keys, bodies, plain, seeks, now }: Work): Refused[] {
     const refused: Refused[] = [];
+    if (seeks) this.#journal.moveAll();
+    for (const row of plain) this.#journal.add(row, now);
     for (let at = 0; at < ids.length; at++) {
       const rid = insert[at * 5] ?? 0;
       const number = insert[at * 5 + 1] ?? 0;
@@ -201,6 +240,7 @@ export class Committer {
     const lane = this.#lanes.touch(move.lane);
     const big = move.body !== undefined && move.body.length > INLINE_CHARACTERS;
     const inline = big ? null : (move.body ?? null);
+    this.#outOfJournal(move, lane.part);
     const changed =
       move.to === "scheduled"
         ? this.#schedule(move.due, move.attempt, inline, move.rid)
@@ -219,6 +259,12 @@ export class Committer {
       lane.buried += 1;
       lane.burials += 1;
     }
+  }
+
+  /** A plain job whose attempt ended otherwise is an indexed one from here on. */
+  #outOfJournal({ rid, id, lane, attempt, body }: Move, part: number): void {
+    if (body === undefined) this.#journal.moveOf(rid);
+    else if (this.#journal.end(rid)) this.#insert(rid, id, part, AVAILABLE, lane, 0, attempt, null, null);
   }
 
   #scheduled(due: number): void {
@@ -246,6 +292,7 @@ export class Committer {
       lane.frontier = Math.max(lane.frontier, frontiers[i + 1] ?? 0);
     }
     return takes.map((take) => {
+      this.#journal.moveLane(take.lane, take.after);
       const taken = this.#reader.take(take);
       const rows = taken.ids.length;
       const last = taken.numbers[4 * (Math.min(rows, take.room) - 1) + 1];
@@ -254,4 +301,8 @@ export class Committer {
       return taken;
     });
   }
+}
+
+function needsIndex({ read }: Read): boolean {
+  return read === "find" || read === "list" || read === "rows";
 }

@@ -10,12 +10,13 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import type { BuriedRecord } from "../../jobs/failure.ts";
+import { poisonRecord } from "../../broker/poison.ts";
 import { CommitCount, madeCommits, storedCommits } from "./commit-count.ts";
 import { type Database, kindOf, NoDriver, openDatabase } from "./driver.ts";
+import { Journal } from "./journal.ts";
 import { LaneTable } from "./lane-table.ts";
 import type { Opened, RefusedOpen, StoreConfig } from "./protocol.ts";
-import { FORMAT, LOCK, PRAGMAS, SCHEMA } from "./schema.ts";
+import { FORMAT, FORMAT_WITHOUT_JOURNAL, JOURNAL, LOCK, PRAGMAS, SCHEMA } from "./schema.ts";
 import { vacuumIfMostlyEmpty } from "./vacuum.ts";
 
 const MARK_KEPT_MS = 30 * 24 * 3_600_000;
@@ -33,6 +34,7 @@ export class Refusal extends Error {
 export interface OpenStore {
   readonly db: Database;
   readonly lanes: LaneTable;
+  readonly journal: Journal;
   readonly commits: CommitCount;
   readonly opened: Omit<Opened, "kind" | "nextDue">;
 }
@@ -46,6 +48,7 @@ export function openStore(config: StoreConfig): OpenStore {
   try {
     const unclean = prepare(db, config.folder, fresh, hadWal);
     const lanes = new LaneTable(db);
+    const journal = openJournal(db, lanes, config);
     const poison = unclean && !config.reopened ? judge(db, lanes, config) : [];
     vacuumIfMostlyEmpty(db);
     db.exec("UPDATE meta SET value=0 WHERE key='clean'; DELETE FROM run;");
@@ -54,7 +57,7 @@ export function openStore(config: StoreConfig): OpenStore {
     db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     hold(config);
     const commits = new CommitCount(db, config.folder);
-    return { db, lanes, commits, opened: { ...describe(db), lanes: lanes.rows(), unclean, poison } };
+    return { db, lanes, journal, commits, opened: { ...describe(db), lanes: lanes.rows(), unclean, poison } };
   } catch (error) {
     db.close();
     throw refusalOf(error);
@@ -117,16 +120,33 @@ function prepare(db: Database, folder: string, fresh: boolean, hadWal: boolean):
   }
   const meta = db.get<{ value: string | number }>("SELECT value FROM meta WHERE key=?");
   const format = Number(meta("format")?.value);
-  if (format !== FORMAT) {
-    throw new Refusal("StoreUnreadable", `it has format ${format}, this version reads ${FORMAT}`);
+  if (format !== FORMAT && format !== FORMAT_WITHOUT_JOURNAL) {
+    throw new Refusal("StoreUnreadable", `it has format ${format}, this version reads up to ${FORMAT}`);
   }
-  checkUuid(store, String(meta("uuid")?.value));
+  const uuid = String(meta("uuid")?.value);
+  checkUuid(store, uuid);
   db.exec(PRAGMAS);
   const unclean = Number(meta("clean")?.value) !== 1;
   if (unclean && !hadWal && storedCommits(db) < madeCommits(folder)) {
     throw new Refusal("StoreDamaged", "jobs.db-wal is missing: confirmed jobs would be lost");
   }
+  if (format === FORMAT_WITHOUT_JOURNAL) addJournal(db, store, uuid);
   return unclean;
+}
+
+/** From here on a version that knows no journal refuses the file. */
+function addJournal(db: Database, store: string, uuid: string): void {
+  db.exec(`BEGIN IMMEDIATE; ${JOURNAL} UPDATE meta SET value=${FORMAT} WHERE key='format'; COMMIT;`);
+  writeStoreFile(store, uuid);
+}
+
+/** What a crash has left in it is where everything else is: so it is read, found and judged like that. */
+function openJournal(db: Database, lanes: LaneTable, { tuning, now }: StoreConfig): Journal {
+  const journal = new Journal(db, lanes, tuning.journalMs, now);
+  db.exec("BEGIN IMMEDIATE");
+  journal.moveAll();
+  db.exec("COMMIT");
+  return journal;
 }
 
 function create(db: Database, store: string): boolean {
@@ -198,12 +218,6 @@ function judge(db: Database, lanes: LaneTable, { maxCrashes, now }: StoreConfig)
   db.exec("COMMIT");
   lanes.settle();
   return poison;
-}
-
-function poisonRecord(crashes: number, now: number): BuriedRecord {
-  const message = `the process ended ${crashes} times while this job's body ran`;
-  const error = { kind: "crash", name: "Poison", message, stack: undefined, final: true } as const;
-  return { reason: "poison", error, buriedAt: now };
 }
 
 function describe(db: Database): Pick<Opened, "driver" | "marks" | "maxRid"> {

@@ -22,6 +22,9 @@ export interface Tuning {
   readonly keepCharacters: number;
   readonly takeJobs: number;
   readonly takeCharacters: number;
+  /** With so many plain jobs that have not ended, others are indexed; and so is one that has stayed so long. */
+  readonly journalJobs: number;
+  readonly journalMs: number;
   readonly faults?: Faults;
   /** As if no driver was installed. */
   readonly driver?: "none";
@@ -51,12 +54,33 @@ export interface StoreConfig {
   readonly tuning: Tuning;
 }
 
+/** Plain jobs of one lane, in order: a row of the journal. Their numbers and places are consecutive. */
+export interface PlainRow {
+  /** The `rid` of the first. */
+  readonly seq: number;
+  readonly lane: number;
+  /** The place of the first. */
+  readonly first: number;
+  readonly count: number;
+  /** Two lines each. */
+  readonly body: string;
+}
+
 /** A job's row was handed out and its attempt ended otherwise than well. */
 export type Move =
-  | { readonly to: "scheduled"; rid: number; lane: number; due: number; attempt: number; body: string }
+  | {
+      readonly to: "scheduled";
+      rid: number;
+      id: string;
+      lane: number;
+      due: number;
+      attempt: number;
+      body: string;
+    }
   | {
       readonly to: "buried";
       rid: number;
+      id: string;
       lane: number;
       attempt: number;
       body: string | undefined;
@@ -71,6 +95,8 @@ export type Chore =
   | { readonly do: "unmark"; partition: string; id: string }
   | { readonly do: "free"; partition: string; key: string }
   | { readonly do: "started"; rid: number; alone: boolean }
+  /** Answers with how often that has happened by now. */
+  | { readonly do: "crashed"; rid: number }
   | { readonly do: "cancel"; rid: number }
   | { readonly do: "requeue"; rid: number; key: string | null; body: string }
   | { readonly do: "drop"; rids: number[] }
@@ -91,6 +117,7 @@ export interface Take {
 export type Read =
   | { readonly read: "find"; partition: string; id: string }
   | { readonly read: "holder"; partition: string; key: string }
+  | { readonly read: "rows"; rids: number[] }
   | { readonly read: "list"; lane: number; limit: number }
   | {
       readonly read: "buried";
@@ -115,6 +142,9 @@ export interface Work {
   /** `undefined` when none has one. */
   readonly keys: (string | null)[] | undefined;
   readonly bodies: string[];
+  readonly plain: PlainRow[];
+  /** An id among these may be one of the journal's. */
+  readonly seeks: boolean;
   readonly moves: Move[];
   readonly chores: Chore[];
   /** [lane, ord] of each: no place beyond it is handed out before the next commit. */
@@ -149,8 +179,10 @@ export interface FoundRow {
   readonly state: number;
   readonly lane: number;
   readonly ord: number;
+  readonly crashes: number;
   readonly reason: string | null;
   readonly body: string | Uint8Array;
+  readonly big: boolean;
 }
 
 /** An answer, or what went wrong with it alone. */
@@ -185,8 +217,10 @@ export interface Done {
   readonly results: unknown[];
   readonly takes: Taken[];
   readonly answers: Answer[];
-  /** When the next scheduled job is due; `undefined` when none is. */
+  /** When the next commit is due that nobody asks for: a job's time has come, or what stays is to be moved. */
   readonly nextDue: number | undefined;
+  /** Jobs in the journal that have not ended. */
+  readonly journal: number;
 }
 
 /** Rolled back, or unknown (`IOERR`). */

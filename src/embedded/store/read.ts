@@ -8,8 +8,7 @@ import type { Database, Value } from "./driver.ts";
 import type { LaneTable } from "./lane-table.ts";
 import type { FoundRow, Read, Take, Taken, Tuning } from "./protocol.ts";
 
-interface Row extends Omit<FoundRow, "body"> {
-  readonly crashes: number;
+interface Row extends Omit<FoundRow, "body" | "big"> {
   readonly body: string | Uint8Array | null;
 }
 
@@ -25,6 +24,7 @@ export class Reader {
   readonly #available: (...args: Value[]) => Row[];
   readonly #body: (...args: Value[]) => { body: string | Uint8Array } | undefined;
   readonly #byId: (...args: Value[]) => Row | undefined;
+  readonly #byRid: (...args: Value[]) => Row | undefined;
   readonly #byKey: (...args: Value[]) => { id: string } | undefined;
   readonly #scheduled: (...args: Value[]) => Row[];
   readonly #buried: (...args: Value[]) => Row[];
@@ -38,6 +38,7 @@ export class Reader {
     this.#available = db.all<Row>(`SELECT ${COLUMNS} ${available}`);
     this.#body = db.get<{ body: string | Uint8Array }>("SELECT body FROM bodies WHERE rid=?");
     this.#byId = db.get<Row>(`SELECT ${COLUMNS} FROM jobs WHERE id=? AND part=?`);
+    this.#byRid = db.get<Row>(`SELECT ${COLUMNS} FROM jobs WHERE rid=?`);
     this.#byKey = db.get<{ id: string }>("SELECT id FROM jobs WHERE qkey=? AND part=?");
     this.#scheduled = db.all<Row>(
       `SELECT ${COLUMNS} FROM jobs WHERE state=1 AND lane=? ORDER BY ord, lane, rid LIMIT ?`,
@@ -71,6 +72,8 @@ export class Reader {
         return this.#one(this.#byId(read.id, this.#lanes.part(read.partition) ?? -1));
       case "holder":
         return this.#byKey(read.key, this.#lanes.part(read.partition) ?? -1)?.id;
+      case "rows":
+        return read.rids.flatMap((rid) => this.#one(this.#byRid(rid)) ?? []);
       case "list":
         return this.#list(read.lane, read.limit);
       case "buried":
@@ -110,7 +113,7 @@ export class Reader {
   }
 
   #whole(row: Row): FoundRow {
-    return { ...row, body: row.body ?? this.#bodyOf(row.rid) };
+    return { ...row, body: row.body ?? this.#bodyOf(row.rid), big: row.body === null };
   }
 
   #bodyOf(rid: number): string | Uint8Array {

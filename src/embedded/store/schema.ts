@@ -5,7 +5,9 @@
  * `state` and `ord` change, and its queue key is a column of its row, so that it cannot leak.
  */
 
-export const FORMAT = 1;
+export const FORMAT = 2;
+/** The first that had no journal; it is brought up at open. */
+export const FORMAT_WITHOUT_JOURNAL = 1;
 
 /** `jobs.state`. */
 export const AVAILABLE = 0;
@@ -28,6 +30,16 @@ PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA fullfsync=1; PRAGMA che
 PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=16777216;
 `;
 
+/**
+ * Plain jobs, a row for all of one lane and commit: `seq` is the number of the first, `first` its place, `body` two lines a
+ * job. What of it has ended, as bits, stands apart: the bodies are written once.
+ */
+export const JOURNAL = `
+CREATE TABLE journal(seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
+  body TEXT NOT NULL) STRICT;
+CREATE TABLE ends(seq INTEGER PRIMARY KEY, done BLOB NOT NULL) STRICT;
+`;
+
 export const SCHEMA = `
 CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 CREATE TABLE lanes(lane INTEGER PRIMARY KEY, part INTEGER NOT NULL, queue TEXT NOT NULL, prio INTEGER NOT NULL,
@@ -45,4 +57,4 @@ CREATE TABLE bodies(rid INTEGER PRIMARY KEY, body ANY) STRICT;
 CREATE TABLE run(rid INTEGER PRIMARY KEY, started INTEGER NOT NULL, alone INTEGER NOT NULL) STRICT;
 CREATE TABLE marks(part INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
   PRIMARY KEY(part, id)) STRICT, WITHOUT ROWID;
-`;
+${JOURNAL}`;

@@ -63,7 +63,7 @@ class Store {
 
   work(work: Work): Done | Failed {
     try {
-      const full = work.ids.length > 0 ? this.#space.refuse() : undefined;
+      const full = work.ids.length + work.plain.length > 0 ? this.#space.refuse() : undefined;
       return this.#committer.commit(work, full);
     } catch (error) {
       return kindOf(error) === "FULL"
@@ -75,9 +75,11 @@ class Store {
   /** Nothing is to run on a closed store; the file says that it was closed. */
   close(): FromStore {
     clearInterval(this.#watch);
-    const { db } = this.#open;
+    const { db, journal } = this.#open;
     try {
-      db.exec("BEGIN IMMEDIATE; UPDATE meta SET value=1 WHERE key='clean'; DELETE FROM run; COMMIT;");
+      db.exec("BEGIN IMMEDIATE");
+      journal.moveAll();
+      db.exec("UPDATE meta SET value=1 WHERE key='clean'; DELETE FROM run; COMMIT;");
       db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
       // then it is opened like after a crash, which loses nothing
