@@ -25,6 +25,8 @@ export class BodyTask implements Task {
   readonly attempt: number;
   readonly argsText: string;
   readonly maxExecutionTimeMs: number;
+  /** It may have taken a process down. */
+  readonly inProcess?: true;
   /** False: nothing is put behind it while another thread can take it. */
   readonly short: boolean;
   owner: Ref<TaskMessage>;
@@ -41,6 +43,7 @@ export class BodyTask implements Task {
     envelope: Envelope,
     type: number,
     short: boolean,
+    isSuspect: boolean,
     owner: Ref<TaskMessage>,
     services: NodeServices,
   ) {
@@ -52,6 +55,7 @@ export class BodyTask implements Task {
     this.argsText = envelope.argsText;
     this.maxExecutionTimeMs = envelope.maxExecutionTimeMs;
     this.short = short;
+    if (isSuspect) this.inProcess = true;
     this.owner = owner;
     this.#envelope = envelope;
     this.#services = services;

@@ -12,6 +12,12 @@ export interface KnownJob {
   readonly definition: JobDefinition;
   /** The pool's number for its module. */
   readonly type: number;
+  /** Its bodies run in processes of their own: one at a time each, none handed ahead. */
+  readonly inProcess: boolean;
+  /** Its bodies run in workers behind a gateway: they take none of this node's slots. */
+  readonly outside: boolean;
+  /** The number of the pool of threads that it runs in; 0 = the one without a name. */
+  readonly pool: number;
   /** Delays in seconds after attempt n. */
   readonly levels: readonly number[];
 }
@@ -20,13 +26,29 @@ export class Catalogue {
   readonly #jobs = new Map<string, KnownJob>();
   readonly #retryLevels: readonly number[];
 
-  constructor(retryLevels: readonly number[]) {
+  readonly #pools: readonly string[];
+
+  /** `pools`: the names of those that have one. */
+  constructor(retryLevels: readonly number[], pools: readonly string[] = []) {
     this.#retryLevels = retryLevels;
+    this.#pools = pools;
   }
 
   add(definition: JobDefinition, type: number): void {
     const levels = levelsOf(definition.retry, this.#retryLevels);
-    this.#jobs.set(definition.name, { name: definition.name, definition, type, levels });
+    const inProcess = definition.runsIn === "process";
+    const outside = typeof definition.runsIn === "object";
+    const { name, pool: poolName } = definition;
+    const pool = poolName === undefined ? 0 : this.#pools.indexOf(poolName) + 1;
+    this.#jobs.set(name, { name, definition, type, inProcess, outside, pool, levels });
+  }
+
+  /** Its definition was edited; where its bodies run stays. */
+  replace(definition: JobDefinition): void {
+    const known = this.#jobs.get(definition.name);
+    if (known === undefined) return;
+    const levels = levelsOf(definition.retry, this.#retryLevels);
+    this.#jobs.set(definition.name, { ...known, definition, levels });
   }
 
   get(name: string): KnownJob | undefined {

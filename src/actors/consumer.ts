@@ -10,34 +10,45 @@ import type { KnownJob } from "./catalogue.ts";
 import { type ConsumerEffect, carryOutConsumer, letGo, openQueue } from "./consumer-effects.ts";
 import { PartitionNotRunning } from "./errors.ts";
 import type { CoordinatorAnswer, CoordinatorMessage } from "./global-coordinator.ts";
-import { limitOf, type OpenQueue } from "./open-queue.ts";
+import {
+  asks,
+  forget,
+  type KeyWaiter,
+  look,
+  queued,
+  setLimit,
+  startsAfterWaiting,
+  takeBackWaiters,
+  takeDown,
+  tookDown,
+} from "./key-waiters.ts";
+import { declaredQueues, type OpenQueue, type Queues, type Shelf } from "./open-queue.ts";
+import type { GivesWay } from "./others.ts";
 import type { NodeServices } from "./services.ts";
 import type { WorkerSupervisorMessage } from "./worker-supervisor.ts";
 
-export interface KeyWaiter {
-  readonly delivery: Delivery;
-  readonly known: KnownJob;
-  readonly queue: OpenQueue;
-  /** Tells this wait from an earlier one of the same job, whose answer may still be under way. */
-  readonly token: number;
-  /** Another job holds the key: it stands in its queue's `keyWaiters`. */
-  counted: boolean;
-}
+export type { KeyWaiter };
 
 export type ConsumerMessage =
   | CoordinatorAnswer
+  | GivesWay
   | {
       readonly t: "deliver";
       readonly delivery: Delivery;
       readonly queue: OpenQueue;
       readonly known: KnownJob | undefined;
       readonly marked: boolean;
+      /** It was on a shelf. */
+      readonly taken?: true;
     }
-  | { readonly t: "configure"; readonly queues: Readonly<Record<string, number>>; readonly from: From<void> }
+  /** Somebody may go round again; with `ready`, what stands in the queue. */
+  | { readonly t: "look"; readonly queue: OpenQueue; readonly ready?: number }
+  | { readonly t: "took-down"; readonly queue: OpenQueue; readonly key: string; readonly shelf: Shelf }
+  | { readonly t: "configure"; readonly queues: Queues; readonly from: From<void> }
   /** The queues of a `configure` exist. */
   | {
       readonly t: "declared";
-      readonly queues: Readonly<Record<string, number>>;
+      readonly queues: Queues;
       readonly round: number;
       readonly from: From<void>;
     }
@@ -58,12 +69,17 @@ export interface ConsumerState {
   readonly queues: Map<string, OpenQueue>;
   readonly keyWaiters: Map<string, KeyWaiter>;
   draining: boolean;
+  /** Jobs that went round. */
+  rounds: number;
   tokens: number;
   /** Grows with each `configure`: of two under way only the later one counts. */
-  rounds: number;
+  configured: number;
 }
 
 type ConsumerOut = Out<ConsumerMessage, ConsumerEffect>;
+
+/** A queue that gave way takes again after this, whatever has ended meanwhile. */
+const AWAY_MS = 30_000;
 
 export function stepConsumer(s: ConsumerState, m: ConsumerMessage, _now: number, out: ConsumerOut): void {
   switch (m.t) {
@@ -73,11 +89,16 @@ export function stepConsumer(s: ConsumerState, m: ConsumerMessage, _now: number,
       return granted(s, m, out);
     case "queued":
       return queued(s, m, out);
+    case "look":
+      if (m.ready !== undefined) return look(s, m.queue, m.ready, out);
+      return out.effect({ t: "count", queue: m.queue });
+    case "took-down":
+      return tookDown(s, m, out);
     case "configure":
-      return out.effect({ t: "declare", queues: m.queues, round: ++s.rounds, from: m.from });
+      return out.effect({ t: "declare", queues: m.queues, round: ++s.configured, from: m.from });
     case "declared":
       if (s.draining) return out.refuse(m.from, new PartitionNotRunning(s.partition));
-      if (m.round === s.rounds) configure(s, m.queues, out);
+      if (m.round === s.configured) configure(s, m.queues, out);
       return out.reply(m.from, undefined);
     case "pause":
       for (const queue of chosen(s, m.queue)) pause(s, queue, out);
@@ -85,6 +106,12 @@ export function stepConsumer(s: ConsumerState, m: ConsumerMessage, _now: number,
     case "resume":
       for (const queue of chosen(s, m.queue)) resume(queue, out);
       return out.reply(m.from, undefined);
+    case "give-way":
+      for (const queue of chosen(s, m.queue)) giveWay(s, queue, m.pool, out);
+      return;
+    case "room":
+      for (const queue of chosen(s, m.queue)) if (queue.gaveWay) resume(queue, out);
+      return;
     case "drain":
       s.draining = true;
       for (const queue of s.queues.values()) closeQueue(s, queue, out);
@@ -100,63 +127,31 @@ function deliver(s: ConsumerState, m: ConsumerMessage & { t: "deliver" }, out: C
   const { delivery, known, queue } = m;
   if (m.marked) return out.effect({ t: "cancelled", delivery });
   if (known === undefined) return out.effect({ t: "unknown", delivery });
-  if (queue.paused || queue.subscription === undefined) return out.effect({ t: "release", delivery });
-  const { executionKey, id } = delivery.envelope;
+  if (queue.paused || queue.gaveWay || queue.subscription === undefined)
+    return out.effect({ t: "release", delivery });
+  const { executionKey } = delivery.envelope;
   if (executionKey === undefined)
     return out.cast(s.supervisor, { t: "run", delivery, known, lane: queue.lane });
-  const token = ++s.tokens;
-  s.keyWaiters.set(id, { delivery, known, queue, token, counted: false });
-  out.cast(s.coordinator, {
-    t: "acquire",
-    key: executionKey,
-    id,
-    token,
-    to: s.self as Ref<CoordinatorAnswer>,
-  });
+  asks(s, { delivery, known, queue, key: executionKey }, m.taken === true, out);
 }
 
 /** The key is there: the job goes on. Of one that was handed back meanwhile the key is with the next already. */
 function granted(s: ConsumerState, m: CoordinatorAnswer, out: ConsumerOut): void {
   const waiter = s.keyWaiters.get(m.id);
   if (waiter?.token !== m.token) return;
-  s.keyWaiters.delete(m.id);
-  uncount(waiter, out);
-  out.cast(s.supervisor, {
-    t: "run",
-    delivery: waiter.delivery,
-    known: waiter.known,
-    lane: waiter.queue.lane,
-  });
-}
-
-/** Another job holds the key: the queue may deliver one more in its place. */
-function queued(s: ConsumerState, m: CoordinatorAnswer, out: ConsumerOut): void {
-  const waiter = s.keyWaiters.get(m.id);
-  if (waiter?.token !== m.token || waiter.counted) return;
-  waiter.counted = true;
-  setKeyWaiters(waiter.queue, waiter.queue.keyWaiters + 1, out);
-}
-
-function uncount(waiter: KeyWaiter, out: ConsumerOut): void {
-  if (!waiter.counted) return;
-  waiter.counted = false;
-  setKeyWaiters(waiter.queue, waiter.queue.keyWaiters - 1, out);
-}
-
-function setKeyWaiters(queue: OpenQueue, keyWaiters: number, out: ConsumerOut): void {
-  queue.keyWaiters = keyWaiters;
-  if (queue.subscription === undefined) return;
-  out.effect({ t: "limit", subscription: queue.subscription, limit: limitOf(queue) });
+  startsAfterWaiting(s, waiter, out);
+  const { delivery, known, queue } = waiter;
+  out.cast(s.supervisor, { t: "run", delivery, known, lane: queue.lane });
 }
 
 /** The complete list: what is left out stops on this node, what is new starts, the rest changes its number. */
-function configure(s: ConsumerState, queues: Readonly<Record<string, number>>, out: ConsumerOut): void {
+function configure(s: ConsumerState, queues: Queues, out: ConsumerOut): void {
   for (const [name, queue] of s.queues) {
     if (Object.hasOwn(queues, name)) continue;
     closeQueue(s, queue, out);
     s.queues.delete(name);
   }
-  for (const [name, concurrency] of Object.entries(queues)) {
+  for (const [name, { concurrency }] of Object.entries(queues)) {
     const queue = s.queues.get(name);
     if (queue === undefined || (queue.concurrency === 0) !== (concurrency === 0)) {
       if (queue !== undefined) closeQueue(s, queue, out);
@@ -174,20 +169,35 @@ function setConcurrency(s: ConsumerState, queue: OpenQueue, concurrency: number,
     partition: ref.partition,
     queue: ref.queue,
     concurrency,
+    owner: s.self,
   });
-  if (queue.subscription !== undefined)
-    out.effect({ t: "limit", subscription: queue.subscription, limit: limitOf(queue) });
+  setLimit(queue, out);
 }
 
 function pause(s: ConsumerState, queue: OpenQueue, out: ConsumerOut): void {
   queue.paused = true;
+  queue.gaveWay = false;
   if (queue.subscription !== undefined) out.effect({ t: "pause", subscription: queue.subscription });
   takeBack(s, queue, out);
 }
 
 function resume(queue: OpenQueue, out: ConsumerOut): void {
   queue.paused = false;
+  queue.gaveWay = false;
   if (queue.subscription !== undefined) out.effect({ t: "resume", subscription: queue.subscription });
+}
+
+/**
+ * Another node has room for what waits here: that goes back, but for what has a key or waits for one, and nothing is taken
+ * before a body has ended here. A time is set for it all the same: where another pool would run it, nobody says so.
+ */
+function giveWay(s: ConsumerState, queue: OpenQueue, pool: number, out: ConsumerOut): void {
+  if (queue.paused || queue.gaveWay || queue.subscription === undefined) return;
+  queue.gaveWay = true;
+  out.effect({ t: "give-way", subscription: queue.subscription });
+  out.cast(s.supervisor, { t: "give-way", lane: queue.lane });
+  out.cast(s.services.admission, { t: "gave-way", lane: queue.lane, pool });
+  out.timer(`room ${queue.ref.queue}`, AWAY_MS, { t: "room", queue: queue.ref.queue });
 }
 
 function closeQueue(s: ConsumerState, queue: OpenQueue, out: ConsumerOut): void {
@@ -198,32 +208,15 @@ function closeQueue(s: ConsumerState, queue: OpenQueue, out: ConsumerOut): void 
 
 /** What has not started goes back to the broker, to its old place. */
 function takeBack(s: ConsumerState, queue: OpenQueue, out: ConsumerOut): void {
-  for (const waiter of s.keyWaiters.values()) {
-    if (waiter.queue !== queue) continue;
-    forget(s, waiter, out);
-    out.effect({ t: "release", delivery: waiter.delivery });
-  }
+  takeBackWaiters(s, queue, out);
   out.cast(s.supervisor, { t: "withdraw", lane: queue.lane });
-}
-
-function forget(s: ConsumerState, waiter: KeyWaiter, out: ConsumerOut): void {
-  const ask = askOf(waiter, s.self);
-  s.keyWaiters.delete(waiter.delivery.envelope.id);
-  if (ask !== undefined) out.cast(s.coordinator, ask);
-  uncount(waiter, out);
-}
-
-/** The message that takes a waiter's ask for its key back. */
-export function askOf(waiter: KeyWaiter, self: Ref<ConsumerMessage>): CoordinatorMessage | undefined {
-  const { executionKey: key, id } = waiter.delivery.envelope;
-  const to = self as Ref<CoordinatorAnswer>;
-  return key === undefined ? undefined : { t: "withdraw", key, id, token: waiter.token, to };
 }
 
 function cancel(s: ConsumerState, id: string, from: From<KeyWaiter | undefined>, out: ConsumerOut): void {
   const waiter = s.keyWaiters.get(id);
   if (waiter !== undefined) {
     forget(s, waiter, out);
+    takeDown(s, waiter.queue, waiter.key, out);
     out.effect({ t: "cancelled", delivery: waiter.delivery });
   }
   out.reply(from, waiter);
@@ -238,7 +231,7 @@ function chosen(s: ConsumerState, name: string | "all"): readonly OpenQueue[] {
 export interface ConsumerArgs {
   readonly partition: string;
   /** As they are wanted now: a restart opens what was configured last. */
-  readonly queues: () => Readonly<Record<string, number>>;
+  readonly queues: () => Queues;
   readonly services: NodeServices;
   readonly coordinatorName: string;
   readonly supervisorName: string;
@@ -257,19 +250,19 @@ export const consumer: Behaviour<ConsumerState, ConsumerMessage, ConsumerEffect,
       queues: new Map(),
       keyWaiters: new Map(),
       draining: false,
-      tokens: 0,
       rounds: 0,
+      tokens: 0,
+      configured: 0,
     };
     // not `terminate`: what it holds must go back also when it was killed
     self.kernel.onExit(self.ref, () => letGo(state));
     const queues = args.queues();
-    const refs = Object.keys(queues).map((queue) => ({ partition, queue }));
-    await services.broker.declare(refs);
+    await services.broker.declare(declaredQueues(partition, queues));
     if (state.draining) return state; // killed meanwhile
-    for (const { queue } of refs) openQueue(state, queue, queues[queue] ?? 0);
+    for (const [queue, { concurrency }] of Object.entries(queues)) openQueue(state, queue, concurrency);
     return state;
   },
   step: stepConsumer,
   interpret: carryOutConsumer,
-  describe: (s) => ({ queues: [...s.queues.keys()], keyWaiters: s.keyWaiters.size }),
+  describe: (s) => ({ queues: [...s.queues.keys()], keyWaiters: s.keyWaiters.size, rounds: s.rounds }),
 };

@@ -4,6 +4,7 @@
  * Owns nothing. Jobs are buried and cancelled in several places (a worker, a consumer, the broker's own queue); what
  * the world hears of it is made here, so that it is the same from each.
  */
+import type { QueueRef } from "../broker/contract.ts";
 import type { Envelope } from "../jobs/envelope.ts";
 import { JobFailed } from "../jobs/errors.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
@@ -15,6 +16,16 @@ export function tellCancelled(services: NodeServices, envelope: Envelope, was: s
   services.results.ended(envelope.partition, envelope.id, { kind: "cancelled" }, envelope.replyTo);
   services.events.emit("job.cancelled", { ...jobFields(envelope), was });
   void services.callbacks.onCancel(envelope);
+}
+
+/** Nothing is known of it but its id: its queue was purged. */
+export function tellPurged(
+  { results, events }: NodeServices,
+  { partition, queue }: QueueRef,
+  id: string,
+): void {
+  results.ended(partition, id, { kind: "purged" });
+  events.emit("job.purged", { partition, queue, id, job: "", attempt: 0 });
 }
 
 /** `states`: what `beforeRun` answered, if it ran. `first`: what must be over before `onBuried` is called. */

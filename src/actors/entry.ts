@@ -22,9 +22,11 @@ export class Entry {
   settled: Delivery | undefined = undefined;
   /** It holds one of admission's slots, as a short one or not. */
   slot = false;
-  short = false;
-  /** Its slot was asked for with nothing beside it; kept here, since an adopted delivery may say otherwise. */
-  alone = false;
+  aheadUs = 0;
+  /** How its slot was asked for, until it lets others in; kept here, since an adopted delivery may say otherwise. */
+  suspect: Ask["suspect"] = undefined;
+  /** The pool whose slot it holds or asks for. */
+  pool = 0;
   /** Admission was told that its body hangs in a native call. */
   wedged = false;
   /** It was asked back while a worker had it: if that worker gives up its slot, it goes to the broker. */
@@ -40,12 +42,18 @@ export class Entry {
     /** Where it stands among the jobs of this supervisor. */
     readonly place: number,
   ) {}
+
+  /** It may have taken a process down. What runs in a process of its own anyway has not. */
+  get isSuspect(): boolean {
+    return this.delivery.suspect !== undefined && !this.known.inProcess;
+  }
 }
 
 /** Gives the slot back, once; `durationMs` is what admission learns from, `Infinity` when nothing was measured. */
 export function slotOf(entry: Entry, durationMs: number, ran: boolean): AdmissionMessage {
   entry.slot = false;
-  const { alone, short, wedged } = entry;
+  const { suspect, aheadUs, wedged, pool } = entry;
   entry.wedged = false;
-  return { t: "done", type: entry.known.type, short, alone, durationMs, ran, wedged };
+  entry.suspect = undefined;
+  return { t: "done", pool, type: entry.known.type, aheadUs, suspect, durationMs, ran, wedged };
 }

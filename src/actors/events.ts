@@ -61,6 +61,10 @@ export interface EventFields {
   "coordinator.lost": { readonly partition: string };
   "key.released": { readonly partition: string; readonly key: string; readonly kind: "queue" | "execution" };
   "job.superseded": JobFields;
+  /** A worker behind a gateway; `serves` is its type. */
+  "worker.joined": { readonly worker: string; readonly serves: string };
+  "worker.left": { readonly worker: string; readonly serves: string; readonly reason: string };
+  "worker.missing": { readonly serves: string; readonly waiting: number };
   "callback.failed": JobFields & { readonly callback: string; readonly error: Error };
   "buried.dropped": { readonly partition: string; readonly queue: string; readonly id: string };
   "actor.exited": { readonly actor: string; readonly reason: ExitReason };
@@ -82,7 +86,7 @@ export const eventTypes: readonly EventType[] = [
   "job.purged", "queue.paused", "queue.resumed", "partition.running", "partition.waiting", "partition.stopped",
   "concurrency.unreachable", "node.up", "node.late", "node.gone", "node.differs", "broker.connected", "broker.lost",
   "broker.blocked", "broker.unblocked", "coordinator.elected", "coordinator.lost", "key.released",
-  "job.superseded", "callback.failed", "buried.dropped", "actor.exited",
+  "job.superseded", "worker.joined", "worker.left", "worker.missing", "callback.failed", "buried.dropped", "actor.exited",
 ]; // biome-ignore format: one glance shows them all
 
 type AnyListener = (event: SpillwayEvent) => void;

@@ -11,10 +11,26 @@ export interface Requester<W> {
   readonly token: number;
 }
 
-interface Lease<W> {
-  /** As it was granted; a later ask of the same job (adoption) leaves it as it is. */
-  holder: Requester<W>;
-  readonly waiters: Requester<W>[];
+class Lease<W> {
+  /** By id, in the order of first arrival: whoever asks again keeps its place. */
+  readonly waiters = new Map<string, Requester<W>>();
+  /**
+   * Stands before the first waiter: a new one would walk over the places of all who have left, at every grant. It never
+   * comes to its end, since it is moved only where somebody waits, and whoever it gives out waits no more.
+   */
+  #line: Iterator<Requester<W>, unknown> | undefined;
+
+  /** `holder`: as it was granted; a later ask of the same job (adoption) leaves it as it is. */
+  constructor(public holder: Requester<W>) {}
+
+  shift(): Requester<W> | undefined {
+    if (this.waiters.size === 0) return undefined;
+    this.#line ??= this.waiters.values();
+    const first = this.#line.next();
+    if (first.done === true) return undefined;
+    this.waiters.delete(first.value.id);
+    return first.value;
+  }
 }
 
 export class ExecutionKeys<W> {
@@ -24,13 +40,11 @@ export class ExecutionKeys<W> {
   acquire(key: string, requester: Requester<W>): boolean {
     const lease = this.#leases.get(key);
     if (lease === undefined) {
-      this.#leases.set(key, { holder: requester, waiters: [] });
+      this.#leases.set(key, new Lease(requester));
       return true;
     }
     if (lease.holder.id === requester.id) return true;
-    const at = lease.waiters.findIndex((w) => w.id === requester.id);
-    if (at < 0) lease.waiters.push(requester);
-    else lease.waiters[at] = requester;
+    lease.waiters.set(requester.id, requester);
     return false;
   }
 
@@ -41,7 +55,7 @@ export class ExecutionKeys<W> {
   }
 
   #pass(key: string, lease: Lease<W>): Requester<W> | undefined {
-    const next = lease.waiters.shift();
+    const next = lease.shift();
     if (next === undefined) this.#leases.delete(key);
     else lease.holder = next;
     return next;
@@ -57,16 +71,14 @@ export class ExecutionKeys<W> {
     const { holder } = lease;
     if (holder.id === id)
       return holder.who === who && holder.token === token ? this.#pass(key, lease) : undefined;
-    const at = lease.waiters.findIndex((w) => w.id === id);
-    if (at >= 0) lease.waiters.splice(at, 1);
+    lease.waiters.delete(id);
     return undefined;
   }
 
   /** Takes every waiter of a requester out of the line (it is gone). */
   withdrawAll(who: W): void {
     for (const lease of this.#leases.values()) {
-      for (let i = lease.waiters.length - 1; i >= 0; i--)
-        if (lease.waiters[i]?.who === who) lease.waiters.splice(i, 1);
+      for (const waiter of lease.waiters.values()) if (waiter.who === who) lease.waiters.delete(waiter.id);
     }
   }
 
@@ -83,7 +95,7 @@ export class ExecutionKeys<W> {
     return [...this.#leases].map(([key, lease]) => ({
       key,
       id: lease.holder.id,
-      waiting: lease.waiters.length,
+      waiting: lease.waiters.size,
     }));
   }
 }

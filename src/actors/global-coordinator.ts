@@ -37,7 +37,14 @@ export type CoordinatorMessage =
 /** What the coordinator casts to whoever asked for a key. */
 export type CoordinatorAnswer =
   | { readonly t: "granted"; readonly key: string; readonly id: string; readonly token: number }
-  | { readonly t: "queued"; readonly key: string; readonly id: string; readonly token: number };
+  /** `place` grows along the line. */
+  | {
+      readonly t: "queued";
+      readonly key: string;
+      readonly id: string;
+      readonly token: number;
+      readonly place: number;
+    };
 
 export interface CoordinatorState {
   readonly partition: string;
@@ -130,7 +137,9 @@ function acquire(
     out.monitor(m.to as Ref<never>, () => ({ t: "requester-gone", to: m.to }));
   }
   const granted = s.keys.acquire(m.key, { id: m.id, who: m.to, token: m.token });
-  out.cast(m.to, { t: granted ? "granted" : "queued", key: m.key, id: m.id, token: m.token });
+  const { key, id, token } = m;
+  // who asks numbers its asks in their order
+  out.cast(m.to, granted ? { t: "granted", key, id, token } : { t: "queued", key, id, token, place: token });
 }
 
 export const globalCoordinator: Behaviour<Interpreted, CoordinatorMessage, Effect, CoordinatorArgs> = {
@@ -162,7 +171,7 @@ export const globalCoordinator: Behaviour<Interpreted, CoordinatorMessage, Effec
       const { key, id, token, to } = effect;
       broker.keys?.acquire(partition, key, id, {
         granted: () => void to.cast({ t: "granted", key, id, token }),
-        queued: () => void to.cast({ t: "queued", key, id, token }),
+        queued: (place) => void to.cast({ t: "queued", key, id, token, place }),
       });
     }
   },

@@ -10,6 +10,7 @@ import { JobFailed } from "../jobs/errors.ts";
 import type { BuriedRecord } from "../jobs/failure.ts";
 import type { Behaviour, From, KernelApi, Ref } from "../kernel/types.ts";
 import type { ConsumerMessage } from "./consumer.ts";
+import { tellPurged, unmark } from "./endings.ts";
 import { partitionNames } from "./partition.ts";
 import type { NodeServices } from "./services.ts";
 import type { WorkerSupervisorMessage } from "./worker-supervisor.ts";
@@ -40,6 +41,10 @@ export const brokerKeeper: Behaviour<Kept, never, never, KeeperArgs> = {
       unblocked: () => events.emit("broker.unblocked", { broker: name }),
       buried: (partition, queue, id, record) =>
         buriedByBroker(args.services, { partition, queue, id }, record),
+      purged: (queue, id) => {
+        tellPurged(args.services, queue, id);
+        unmark(args.services, queue.partition, id).catch(() => {}); // it expires
+      },
       node: (other, state) => events.emit(`node.${state}`, { name: other }),
       mixed: (other, difference) => mixed(args.services, other, difference),
       paused: (queue, paused) => follow(self.kernel, args.services, queue, paused),

@@ -20,6 +20,8 @@ export class Lane<T extends Placed> {
   weight: number;
   /** Jobs it may still send in this turn. */
   credit = 0;
+  /** The place of the last one that stood here when it was looked at. */
+  seen = 0;
   readonly #items: T[] = [];
   #head = 0;
 
@@ -60,6 +62,13 @@ export class Lane<T extends Placed> {
       this.#head = 0;
     }
     return item;
+  }
+
+  /** Something that stood here when this was asked last stands here still. */
+  isStuck(): boolean {
+    const stuck = (this.peek()?.place ?? Number.POSITIVE_INFINITY) <= this.seen;
+    this.seen = this.#items.at(-1)?.place ?? 0;
+    return stuck;
   }
 
   remove(item: T): boolean {
@@ -148,6 +157,12 @@ export class Lanes<T extends Placed> {
     if (turn.lanes.length > 0) this.#ring.push(turn);
     else this.#turns.delete(turn.partition);
     return item;
+  }
+
+  /** Lanes in which something has not moved on since this was asked last; at most so many, by turns. */
+  stuck(most: number): readonly Lane<T>[] {
+    const all = this.#ring.flatMap(({ lanes }) => lanes).filter((lane) => lane.isStuck());
+    return all.slice(0, most);
   }
 
   /** Takes one item out of the middle. */

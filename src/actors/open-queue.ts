@@ -3,24 +3,56 @@
  *
  * Owns the sum: its concurrency, and beside it what waits for execution keys, up to a bound.
  */
-import type { QueueRef, Subscription } from "../broker/contract.ts";
+import type { QueueRef, Shelved, Subscription } from "../broker/contract.ts";
+import type { Binding, DeclaredQueue } from "../broker/foreign.ts";
+import type { Ring } from "../kernel/ring.ts";
+import { Crowd } from "./crowd.ts";
+import type { KeyWaiter } from "./key-waiters.ts";
+import { Pace } from "./pace.ts";
 
-/** One queue of this partition on this node. */
-export interface OpenQueue {
-  readonly ref: QueueRef;
-  /** Its lane in the waiting queue. */
-  readonly lane: number;
-  concurrency: number;
-  paused: boolean;
-  /** None while the concurrency is 0, or this node runs nothing. */
-  subscription: Subscription | undefined;
-  /** Deliveries that wait for an execution key: they take no slot, and no other job's place. */
-  keyWaiters: number;
+/** What a node wants of one queue. */
+export interface WantedQueue {
+  readonly concurrency: number;
+  readonly bindings?: readonly Binding[];
 }
 
-/** Deliveries of a queue that may wait for keys beside its concurrency. */
-const MAX_KEY_WAITERS = 1_000;
+/** A partition's complete list. */
+export type Queues = Readonly<Record<string, WantedQueue>>;
 
-export function limitOf(queue: OpenQueue): number {
-  return queue.concurrency + Math.min(queue.keyWaiters, MAX_KEY_WAITERS);
+/** The same for the broker. */
+export function declaredQueues(partition: string, queues: Queues): readonly DeclaredQueue[] {
+  return Object.entries(queues).map(([queue, { bindings = [] }]) => ({ partition, queue, bindings }));
+}
+
+/** Jobs of one key that wait in the broker's store, behind those in hand. */
+export interface Shelf {
+  readonly jobs: Ring<Shelved>;
+  /** Some are on their way back into our hands. */
+  taking: boolean;
+}
+
+/** One queue of this partition on this node. */
+export class OpenQueue {
+  paused = false;
+  /** Others run what waited here; nothing is taken before a body has ended. */
+  gaveWay = false;
+  /** None while the concurrency is 0, or this node runs nothing. */
+  subscription: Subscription | undefined = undefined;
+  /** Deliveries that wait for an execution key: they take no slot, and no other job's place. */
+  readonly crowd = new Crowd<KeyWaiter>();
+  readonly pace = new Pace();
+  /** By key. */
+  readonly shelves = new Map<string, Shelf>();
+
+  constructor(
+    readonly ref: QueueRef,
+    /** Its lane in the waiting queue. */
+    readonly lane: number,
+    public concurrency: number,
+  ) {}
+
+  /** Most unsettled deliveries. */
+  get limit(): number {
+    return this.concurrency + this.crowd.counted;
+  }
 }

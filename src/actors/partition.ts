@@ -10,6 +10,7 @@ import { supervisor } from "../kernel/supervisor.ts";
 import type { ChildSpec } from "../kernel/types.ts";
 import { consumer } from "./consumer.ts";
 import { globalCoordinator } from "./global-coordinator.ts";
+import type { Queues } from "./open-queue.ts";
 import type { NodeServices } from "./services.ts";
 import { workerSupervisor } from "./worker-supervisor.ts";
 
@@ -27,11 +28,7 @@ export function partitionNames(partition: string) {
 /** How long bodies get to go down the kill ladder when a partition stops, beyond their grace. */
 const STOP_MARGIN_MS = 10_000;
 
-export function partitionSpec(
-  partition: string,
-  queues: () => Readonly<Record<string, number>>,
-  services: NodeServices,
-): ChildSpec {
+export function partitionSpec(partition: string, queues: () => Queues, services: NodeServices): ChildSpec {
   const names = partitionNames(partition);
   const children = [
     childSpec({

@@ -59,6 +59,8 @@ export class Results {
   /** By partition, then id: both strings are hashed already, a joined one would be hashed anew each time. */
   readonly #partitions = new Map<string, PartitionResults>();
   readonly #now: () => number;
+  /** Grows with each end: where it has not, nothing has to be looked up. */
+  ends = 0;
   #closed = false;
   #port: ResultPort | undefined;
 
@@ -73,12 +75,14 @@ export class Results {
 
   /** Called at each job's end; tells who waits, remembers for who comes later. */
   ended(partition: string, id: string, ended: Ended, replyTo?: string): void {
+    this.ends++;
     this.#of(partition).ended(id, ended);
     this.#port?.ended(partition, id, ended, replyTo);
   }
 
   /** Another node says how a job ended: it is remembered here too, and told no further. */
   heard(partition: string, id: string, ended: Ended): void {
+    this.ends++;
     this.#of(partition).ended(id, ended);
   }
 

@@ -39,13 +39,19 @@ export interface NodeServices {
   readonly graceMs: { readonly timeout: number; readonly cancel: number; readonly shutdown: number };
   /** A job whose name no live node knows is not buried before it is so old, while other nodes live. */
   readonly unknownJobGraceMs: number;
+  /** Deliveries of a queue that may wait for execution keys in this node's hands. */
+  readonly maxKeyWaiters: number;
+  /** Crashes of its own after which a job is buried as poison. */
+  readonly maxCrashes: number;
   /** False: this node runs nothing (no jobs were given), its queues are declared and not consumed. */
   readonly runsJobs: boolean;
+  /** False once the node was told to take no more. */
+  readonly takesJobs: boolean;
   /** Lanes of the waiting queue are numbers; each queue of each partition has one for as long as the node lives. */
   readonly laneOf: (queue: QueueRef) => number;
   /**
-   * While it starts, a crash is told by `Runtime.start` and not logged too. While it stops, bodies get their time,
+   * Inactive: it starts no partition that has not run here. While it starts, a crash is told by `Runtime.start` and not logged too. While it stops, bodies get their time,
    * which the restart of a part does not give them.
    */
-  phase: "starting" | "running" | "stopping";
+  phase: "starting" | "running" | "inactive" | "stopping";
 }

@@ -56,6 +56,13 @@ async function drain(s: State): Promise<void> {
   );
 }
 
+/** Its subscriptions end; what has not started goes back. */
+export async function stopConsuming(kernel: KernelApi, partition: string): Promise<void> {
+  const consumer = kernel.whereis(partitionNames(partition).consumer) as Ref<ConsumerMessage> | undefined;
+  if (consumer !== undefined)
+    await kernel.call(consumer, (from: From<void>) => ({ t: "drain", from }) as const);
+}
+
 /**
  * Takes nothing new on this node and waits until the last running body has settled, or the time is over; true when
  * nothing runs any more. Also what `safeStop` does, without a limit.
@@ -65,11 +72,10 @@ export async function drainPartition(
   partition: string,
   timeoutMs: number,
 ): Promise<boolean> {
-  const names = partitionNames(partition);
-  const consumer = kernel.whereis(names.consumer) as Ref<ConsumerMessage> | undefined;
-  if (consumer !== undefined)
-    await kernel.call(consumer, (from: From<void>) => ({ t: "drain", from }) as const);
-  const supervisor = kernel.whereis(names.supervisor) as Ref<WorkerSupervisorMessage> | undefined;
+  await stopConsuming(kernel, partition);
+  const supervisor = kernel.whereis(partitionNames(partition).supervisor) as
+    | Ref<WorkerSupervisorMessage>
+    | undefined;
   if (supervisor === undefined) return true;
   const idle = kernel.call(supervisor, (from: From<void>) => ({ t: "when-idle", from }) as const, timeoutMs);
   return idle.then(

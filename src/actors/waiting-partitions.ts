@@ -9,10 +9,9 @@ import { CallTimeout } from "../kernel/errors.ts";
 import { toError } from "../kernel/exit.ts";
 import type { Behaviour, ChildSpec, ExitReason, From, KernelApi, Out, Ref } from "../kernel/types.ts";
 import type { ConsumerMessage } from "./consumer.ts";
+import type { Queues } from "./open-queue.ts";
 import { partitionNames, partitionSpec } from "./partition.ts";
 import type { NodeServices } from "./services.ts";
-
-export type Queues = Readonly<Record<string, number>>;
 
 /** What a call about one partition answers. */
 export type PartitionState = "running" | "waiting";
@@ -128,15 +127,24 @@ function start(
 ): void {
   const there = s.wanted.get(partition);
   if (there === undefined) {
+    const isHeld = s.services.phase === "inactive";
     const wanted: Wanted = {
       partition,
       queues,
-      state: "starting",
+      state: isHeld ? "waiting" : "starting",
       ref: undefined,
-      pending: true,
+      pending: !isHeld,
       opened: undefined,
     };
     s.wanted.set(partition, wanted);
+    if (isHeld) {
+      out.effect({
+        t: "waiting",
+        partition,
+        error: new Error("this node is inactive: it starts nothing new"),
+      });
+      return out.reply(from, "waiting");
+    }
     return out.effect({ t: "start", wanted, from });
   }
   there.queues = queues;
@@ -228,6 +236,7 @@ function retry(s: WaitingPartitionsState, out: PartitionsOut): void {
   if (s.held) return;
   for (const wanted of s.wanted.values()) {
     if (wanted.state !== "waiting" || wanted.pending) continue;
+    if (s.services.phase === "inactive" && wanted.opened === undefined) continue;
     wanted.pending = true;
     out.effect({ t: "start", wanted, from: undefined });
   }

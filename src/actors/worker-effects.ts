@@ -6,19 +6,21 @@
  */
 import type { Envelope } from "../jobs/envelope.ts";
 import { JobFailed } from "../jobs/errors.ts";
-import type { KillReport } from "../jobs/failure.ts";
+import type { Failure, KillReport } from "../jobs/failure.ts";
 import { toError } from "../kernel/exit.ts";
 import { BodyTask } from "./body-task.ts";
 import { jobFields } from "./callbacks.ts";
 import { tellBuried, tellCancelled, unmark } from "./endings.ts";
 import { completed } from "./results.ts";
 import type { Plan } from "./settlement.ts";
-import type { WorkerState } from "./worker.ts";
+import type { WorkerMessage, WorkerState } from "./worker.ts";
 
 export type WorkerEffect =
   | { readonly t: "beforeRun" }
   | { readonly t: "mark" }
   | { readonly t: "others-in" }
+  /** A suspect's process has died under it: that is written down before it runs again. */
+  | { readonly t: "count-crash"; readonly failure: Failure }
   | { readonly t: "give" }
   /** Nobody waits for the body any more; the broker gets its job when it has ended. */
   | { readonly t: "leave" }
@@ -33,10 +35,16 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
   const { services, entry } = s;
   switch (effect.t) {
     case "give":
-      entry.task = new BodyTask(entry.delivery.envelope, entry.known.type, entry.short, s.self, services);
+      entry.task = taskOf(s);
       return services.pool.give(entry.task);
     case "settle":
       return settle(effect.plan, s);
+    case "count-crash":
+      services.broker.markCrashed(entry.delivery).then(
+        (crashes) => s.self.cast({ t: "crash-counted", crashes, failure: effect.failure }),
+        (error) => s.self.cast(notWritten(error)),
+      );
+      return;
     case "leave": {
       const { delivery, task } = entry;
       return task?.orphan(() => services.broker.release(delivery));
@@ -61,13 +69,7 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
       // A delivery that is void by now is found out when it is settled; its start is not held up by that.
       services.broker.markStarted(entry.delivery, entry.delivery.suspect?.alone === true).then(
         () => s.self.cast({ t: "marked" }),
-        (error) =>
-          s.self.cast({
-            t: "unsettled",
-            plan: { do: "release", report: undefined },
-            error: toError(error),
-            final: true,
-          }),
+        (error) => s.self.cast(notWritten(error)),
       );
       return;
     case "others-in":
@@ -76,6 +78,16 @@ export function carryOut(effect: WorkerEffect, s: WorkerState): void {
         .catch((error) => services.logger.warn(toError(error).message));
       return;
   }
+}
+
+function taskOf({ entry, self, services }: WorkerState): BodyTask {
+  const { delivery, known, aheadUs, isSuspect } = entry;
+  return new BodyTask(delivery.envelope, known.type, aheadUs > 0, isSuspect, self, services);
+}
+
+/** The broker has the job again, and it comes as it came. */
+function notWritten(error: unknown): WorkerMessage {
+  return { t: "unsettled", plan: { do: "release", report: undefined }, error: toError(error), final: true };
 }
 
 /** Who cannot be asked cannot have it: the outcome is told then, as that of a job that ran twice would be. */

@@ -25,6 +25,8 @@ export type WorkerSupervisorMessage =
   | { readonly t: "exited"; readonly pid: number; readonly reason: ExitReason }
   /** Hands back what has not started: of one queue, or of all. */
   | { readonly t: "withdraw"; readonly lane: number | "all" }
+  /** Another node has room: what has not started goes back, but for what holds an execution key. */
+  | { readonly t: "give-way"; readonly lane: number }
   /** This node may soon hold no execution key any more: what runs or waits under one goes back. */
   | { readonly t: "keys-end" }
   | { readonly t: "cancel"; readonly id: string; readonly from: From<"running" | "queued" | undefined> }
@@ -70,7 +72,7 @@ export function stepWorkerSupervisor(
     case "run":
       return run(s, m, out);
     case "start":
-      return granted(s, m.entry, m.short, out);
+      return granted(s, m.entry, m.aheadUs, out);
     case "exited":
       return exited(s, m.pid, m.reason, out);
     case "again":
@@ -79,6 +81,8 @@ export function stepWorkerSupervisor(
       return out.effect({ t: "waiting", delivery: m.entry.delivery, size: m.size });
     case "withdraw":
       return withdraw(s, m.lane, out);
+    case "give-way":
+      return giveWay(s, m.lane, out);
     case "keys-end":
       return keysEnd(s, out);
     case "cancel":
@@ -110,19 +114,22 @@ function run(s: WorkerSupervisorState, m: WorkerSupervisorMessage & { t: "run" }
 }
 
 function ask(s: WorkerSupervisorState, entry: Entry, again: boolean, out: SupervisorOut): void {
-  const { suspect } = entry.delivery;
-  const ahead = suspect === undefined && !s.services.callbacks.has("beforeRun");
+  const suspect = suspicionOf(entry);
   const { lane, known } = entry;
-  const alone = suspect?.alone === true;
-  entry.alone = alone;
+  // No thread of ours runs it, and it cannot take our process down: how many run is its queue's and the workers' matter.
+  if (known.outside) return start(s, entry, undefined, out);
+  const ahead = !known.inProcess && suspect === undefined && !s.services.callbacks.has("beforeRun");
+  entry.suspect = suspect;
+  entry.pool = suspect === undefined ? known.pool : 0;
   const asked: Ask<Entry> = {
     t: "ask",
     lane,
+    pool: entry.pool,
     to: s.home.supervisor as Ref<AdmissionAnswer<Entry>>,
     entry,
     type: known.type,
     ahead,
-    alone,
+    suspect,
     place: entry.place,
     again,
     slot: undefined,
@@ -131,10 +138,15 @@ function ask(s: WorkerSupervisorState, entry: Entry, again: boolean, out: Superv
   out.cast(s.services.admission, asked as unknown as AdmissionMessage);
 }
 
+function suspicionOf({ isSuspect, delivery }: Entry): Ask["suspect"] {
+  if (!isSuspect) return undefined;
+  return delivery.suspect?.alone === true ? "alone" : "beside";
+}
+
 /** A slot is there. One that crossed with its withdrawal is admission's again. */
-function granted(s: WorkerSupervisorState, entry: Entry, short: boolean, out: SupervisorOut): void {
+function granted(s: WorkerSupervisorState, entry: Entry, aheadUs: number, out: SupervisorOut): void {
   if (entry.ask === undefined) return;
-  entry.short = short;
+  entry.aheadUs = aheadUs;
   entry.slot = true;
   start(s, entry, undefined, out);
 }
@@ -218,6 +230,16 @@ function giveBack(s: WorkerSupervisorState, entry: Entry, out: SupervisorOut): v
 function withdraw(s: WorkerSupervisorState, lane: number | "all", out: SupervisorOut): void {
   for (const entry of s.entries.values()) {
     if (lane === "all" || entry.lane === lane) askBack(s, entry, WITHDRAW, out);
+  }
+}
+
+/** A key that goes back would lose its place in the line; a suspect, and what nobody else knows, is better off here. */
+function giveWay(s: WorkerSupervisorState, lane: number, out: SupervisorOut): void {
+  const { cluster } = s.services.broker;
+  for (const entry of s.entries.values()) {
+    const { executionKey, job } = entry.delivery.envelope;
+    if (entry.lane !== lane || executionKey !== undefined || entry.isSuspect) continue;
+    if (!entry.cancelled && !entry.known.outside && cluster.knows(job)) askBack(s, entry, WITHDRAW, out);
   }
 }
 

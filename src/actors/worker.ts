@@ -5,6 +5,8 @@
  * key → settle → callbacks. Nothing is settled before the body is known to have ended. When the worker itself
  * crashes, its supervisor starts another one that waits for the body and books the crash as a failed attempt.
  */
+import { poisonRecord } from "../broker/poison.ts";
+import type { Failure } from "../jobs/failure.ts";
 import { SHUTDOWN } from "../kernel/exit.ts";
 import type { Behaviour, Out, Ref } from "../kernel/types.ts";
 import type { Outcome } from "../threads/types.ts";
@@ -25,6 +27,8 @@ export type WorkerMessage =
   | { readonly t: "vetoed"; readonly error: Error }
   /** A suspect's start is durable. */
   | { readonly t: "marked" }
+  /** Its process has died under it, so often by now, durably. */
+  | { readonly t: "crash-counted"; readonly crashes: number; readonly failure: Failure }
   | { readonly t: "settled"; readonly plan: Plan }
   /** The broker did not take the plan; `final` when the delivery is void and the broker has the job again. */
   | { readonly t: "unsettled"; readonly plan: Plan; readonly error: Error; readonly final: boolean }
@@ -86,12 +90,13 @@ export class WorkerState {
 const SETTLE_AGAIN_MS = 1_000;
 /** What became of a job whose connection was lost is kept this long: it comes again within a second, or never. */
 const HELD_MS = 60_000;
-/** A suspect that has run alone this long no longer keeps the others out. */
-const ALONE_MS = 10_000;
+/** A suspect that has run this long no longer keeps the others out. */
+const OTHERS_IN_MS = 10_000;
 const BEFORE_RUN: WorkerEffect = { t: "beforeRun" };
 const MARK: WorkerEffect = { t: "mark" };
 const GIVE: WorkerEffect = { t: "give" };
 const REVOKE: WorkerEffect = { t: "revoke" };
+const OTHERS_IN: WorkerEffect = { t: "others-in" };
 const LEAVE: WorkerEffect = { t: "leave" };
 const SUPERSEDED: WorkerEffect = { t: "superseded" };
 
@@ -113,6 +118,8 @@ export function stepWorker(s: WorkerState, m: WorkerMessage, now: number, out: W
       return;
     case "marked":
       return startBody(s, now, out);
+    case "crash-counted":
+      return crashCounted(s, m, now, out);
     case "outcome":
       return ended(s, m.outcome, now, out);
     case "wedged":
@@ -167,7 +174,7 @@ function afterCrash(s: WorkerState, error: Error, now: number): Plan {
 
 /** What has to be before the body, and takes time: a suspect's start is made durable. */
 function next(s: WorkerState, now: number, out: WorkerOut): void {
-  if (s.wanted === undefined && s.entry.delivery.suspect !== undefined) {
+  if (s.wanted === undefined && s.entry.isSuspect) {
     s.phase = "marking";
     return out.effect(MARK);
   }
@@ -183,13 +190,30 @@ function startBody(s: WorkerState, now: number, out: WorkerOut): void {
 function give(s: WorkerState, out: WorkerOut): void {
   s.phase = "running";
   out.effect(GIVE);
-  if (s.entry.delivery.suspect?.alone === true) out.timer("alone", ALONE_MS, { t: "others-in" });
+  if (s.entry.suspect !== undefined) out.timer("others", OTHERS_IN_MS, { t: "others-in" });
 }
 
 function othersIn(s: WorkerState, out: WorkerOut): void {
-  if (s.phase !== "running") return; // its slot is back: whoever runs alone now is another one
-  out.effect({ t: "others-in" });
-  out.cast(s.services.admission, { t: "let-others-in" } satisfies AdmissionMessage);
+  const { suspect } = s.entry;
+  if (s.phase !== "running" || suspect === undefined) return; // its slot is back: others are in already
+  s.entry.suspect = undefined;
+  if (suspect === "alone") out.effect(OTHERS_IN);
+  out.cast(s.services.admission, { t: "let-others-in", suspect } satisfies AdmissionMessage);
+}
+
+/** What ran in a process of its own has killed that for sure: it is tried again at once, or is poison. */
+function crashCounted(
+  s: WorkerState,
+  { crashes, failure }: WorkerMessage & { t: "crash-counted" },
+  now: number,
+  out: WorkerOut,
+): void {
+  const { maxCrashes } = s.services;
+  const { envelope } = caseOf(s, now);
+  if (crashes >= maxCrashes && s.wanted === undefined)
+    return settle(s, { do: "bury", envelope, record: poisonRecord(crashes, now) }, out);
+  const rescued = `${failure.message} (crash ${crashes} of ${maxCrashes}, and no attempt was spent)`;
+  settle(s, decide({ kind: "rescued", reason: rescued }, caseOf(s, now)), out);
 }
 
 function vetoed(s: WorkerState, error: Error, now: number, out: WorkerOut): void {
@@ -200,7 +224,7 @@ function vetoed(s: WorkerState, error: Error, now: number, out: WorkerOut): void
 function wedged(s: WorkerState, out: WorkerOut): void {
   if (s.entry.slot) {
     s.entry.wedged = true;
-    out.cast(s.services.admission, { t: "wedged" } satisfies AdmissionMessage);
+    out.cast(s.services.admission, { t: "wedged", pool: s.entry.pool } satisfies AdmissionMessage);
   }
   if (s.leaving) leave(s, out);
 }
@@ -233,6 +257,10 @@ function leave(s: WorkerState, out: WorkerOut): void {
 function ended(s: WorkerState, outcome: Outcome, now: number, out: WorkerOut): void {
   if (s.phase !== "running") return;
   returnSlot(s, "durationMs" in outcome ? outcome.durationMs : NOT_SHORT, out);
+  if (outcome.kind === "failed" && outcome.processDied === true && s.entry.isSuspect) {
+    s.phase = "settling";
+    return out.effect({ t: "count-crash", failure: outcome.failure });
+  }
   const crashed = s.aftermath !== undefined && outcome.kind === "aborted";
   const plan = crashed ? afterCrash(s, s.aftermath.error, now) : decide(outcome, caseOf(s, now));
   settle(s, plan, out);

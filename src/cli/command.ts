@@ -51,6 +51,11 @@ export class CommandCall {
     this.terminal = terminal;
   }
 
+  /** The options that were given, by name. */
+  get given(): readonly string[] {
+    return Object.keys(this.#values).filter((name) => this.#values[name] !== undefined);
+  }
+
   text(name: string): string | undefined {
     const value = this.#values[name];
     return typeof value === "string" ? value : undefined;

@@ -33,6 +33,11 @@ seconds, the rest are handed back. What the options here do not say, a file of R
       help: "a queue, and how many of its jobs run at once; several times (default=THREADS)",
     },
     threads: { type: "string", value: "N", help: "threads (one a core, at least 2)" },
+    nodes: {
+      type: "string",
+      value: "N",
+      help: "so many nodes, each a process that is kept alive; for a RabbitMQ. The cores' threads are shared out",
+    },
     config: { type: "string", value: "FILE.mjs", help: "a module whose default export is RuntimeOptions" },
     quiet: { type: "boolean", help: "no lines about jobs that end well" },
     json: { type: "boolean", help: "every event as one JSON line" },
@@ -95,5 +100,63 @@ node knows, and those that are named here.`,
   run: async (call) => (await import("./ps.ts")).ps(call),
 };
 
+const gateway: Command = {
+  name: "gateway",
+  summary: "run a gateway by itself, as a daemon",
+  usage: "gloom|powerhose [options]",
+  about: `gloom: Gloom's daemon. Masters submit jobs on one port, slaves of any language take them on the other, as
+length-prefixed JSON. powerhose: Powerhose's master, which speaks ZeroMQ (npm i zeromq@6). Each line of standard input is a
+job's data, each line of output its result, in the same order; it waits for a worker, and ends with its input.
+Neither keeps anything: for jobs that must not be lost, give the gateway to a node (the option gateways). docs/gateways.md
+has more. Ctrl-C stops it.`,
+  positionals: 1,
+  options: {
+    host: { type: "string", value: "ADDRESS", help: "gloom: where it listens (127.0.0.1)" },
+    "master-port": { type: "string", value: "N", help: "for masters (9998; 0 = any that is free)" },
+    "slave-port": { type: "string", value: "N", help: "for slaves (9999; 0 = any that is free)" },
+    "secret-file": { type: "string", value: "FILE", help: "a file with the word that peers must say first" },
+    "tls-cert": { type: "string", value: "FILE", help: "with --tls-key: TLS, with this certificate (PEM)" },
+    "tls-key": { type: "string", value: "FILE", help: "its key (PEM)" },
+    "tls-ca": {
+      type: "string",
+      value: "FILE",
+      help: "peers must show a certificate that this one signed (PEM)",
+    },
+    "max-frame": { type: "string", value: "SIZE", help: 'most bytes of one message, or "64 MB" (256 MB)' },
+    endpoint: {
+      type: "string",
+      value: "ADDRESS",
+      help: "powerhose: ipc://PATH or tcp://HOST:PORT, where workers register (ipc://master-routing.ipc)",
+    },
+    heartbeat: {
+      type: "string",
+      value: "D",
+      help: 'how often those who can answer are asked; ended after three without a word ("10 seconds")',
+    },
+    "max-age": { type: "string", value: "D", help: "age at which an idle slave or worker is let go (none)" },
+    "max-age-jitter": { type: "string", value: "D", help: "up to so much later, each at random (0)" },
+    timeout: { type: "string", value: "D", help: 'for each worker that a job is tried on ("1 second")' },
+    retries: { type: "string", value: "N", help: "how many workers a job is tried on (3)" },
+    json: JSON_OPTION,
+  },
+  run: async (call) => (await import("./gateway.ts")).gateway(call),
+};
+
+const workers: Command = {
+  name: "workers",
+  summary: "keep worker processes of a command alive",
+  usage: "[options] -- COMMAND [ARGUMENT ...]",
+  about: `Runs so many processes of a command, each with a number from 1 on: $WID in the command, quoted so that the shell leaves it,
+and WID in its environment. One that ends is started again. Its lines are shown after its number. Ctrl-C stops all: a signal,
+the grace, a kill; none is left behind, even if this process is killed.`,
+  positionals: Number.POSITIVE_INFINITY,
+  options: {
+    count: { type: "string", value: "N", help: "how many (5)" },
+    grace: { type: "string", value: "D", help: 'from the signal to the kill: milliseconds, or "5 seconds"' },
+    json: { type: "boolean", help: "every line, start and end as one JSON line" },
+  },
+  run: async (call) => (await import("./workers.ts")).workers(call),
+};
+
 /** In the order of help. */
-export const commands: readonly Command[] = [start, enqueue, ps];
+export const commands: readonly Command[] = [start, enqueue, ps, gateway, workers];

@@ -81,7 +81,7 @@ async function read(call: CommandCall): Promise<Order> {
     definition: await definitionOf(job, jobs),
     args: await argsOf(job, given),
     options: optionsOf(call),
-    place: place(call),
+    place: await place(call),
     run: call.flag("wait") ? jobs : [],
     declare: call.flag("declare") || call.flag("wait"),
   };

@@ -5,7 +5,7 @@
  * Owns the process: ends it with the command's exit code, even when a job module holds it open. Output is flushed
  * first. A reader that went away (EPIPE) is no error.
  */
-import { run } from "./run.ts";
+import { ownArgs, run } from "./run.ts";
 import { Terminal } from "./terminal.ts";
 
 for (const stream of [process.stdout, process.stderr]) {
@@ -16,6 +16,9 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const argv = process.argv.slice(2);
 const colour = (process.env.NO_COLOR ?? "") === "";
-const terminal = new Terminal(process.stdout, process.stderr, { json: argv.includes("--json"), colour });
+const terminal = new Terminal(process.stdout, process.stderr, {
+  json: ownArgs(argv).includes("--json"),
+  colour,
+});
 const code = await run(argv, terminal);
 process.stdout.write("", () => process.exit(code));

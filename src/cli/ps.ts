@@ -26,7 +26,7 @@ interface Row extends BrokerQueue {
 }
 
 export async function ps(call: CommandCall): Promise<number> {
-  const from = place(call);
+  const from = await place(call);
   const named = namedQueues(call, from);
   if (from.data !== undefined && !existsSync(join(from.data, "jobs.db"))) throw new StoreMissing(from.data);
   const runtime = await Runtime.start({ broker: from.broker, logger: commandLog(call.terminal) });

@@ -30,8 +30,15 @@ async function dispatch([name, ...rest]: readonly string[], terminal: Terminal):
     return 2;
   }
   const command = named(name);
-  if (rest.includes("--help") || rest.includes("-h")) return said(terminal, commandHelp(command));
+  const own = ownArgs(rest);
+  if (own.includes("--help") || own.includes("-h")) return said(terminal, commandHelp(command));
   return command.run(parsed(command, rest, terminal));
+}
+
+/** What follows `--` is another command's business. */
+export function ownArgs(args: readonly string[]): readonly string[] {
+  const end = args.indexOf("--");
+  return end === -1 ? args : args.slice(0, end);
 }
 
 /** Help is for people, with `--json` too. */

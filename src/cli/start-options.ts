@@ -7,20 +7,21 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { InvalidOptions } from "../runtime/errors.ts";
-import type { QueueOptions, RuntimeOptions } from "../runtime/options.ts";
+import type { RuntimeOptions } from "../runtime/options.ts";
+import type { QueueOptions } from "../runtime/queue-options.ts";
 import type { CommandCall } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { place, placeGiven } from "./place.ts";
 
 /** @throws UsageError, InvalidOptions (a config file that cannot be loaded). */
 export async function startOptions(call: CommandCall): Promise<RuntimeOptions> {
-  const given = placeGiven(call);
+  const given = await placeGiven(call);
   const config = await fromFile(call.text("config"));
   const threads = whole(call, "threads", call.text("threads"));
   const jobs = call.list("jobs");
   return {
     ...config,
-    broker: given?.broker ?? config.broker ?? place(call).broker,
+    broker: given?.broker ?? config.broker ?? (await place(call)).broker,
     ...(jobs.length === 0 ? {} : { jobs }),
     ...(threads === undefined ? {} : { threads }),
     ...partitions(call, config),

@@ -1,5 +1,5 @@
 /**
- * `spillway start`: a node in the foreground.
+ * `spillway start`: a node in the foreground; with `--nodes`, several (`nodes.ts`).
  *
  * Owns the process's signals while the node runs. The first stops it in order; the second says that this goes on, and
  * changes nothing. When a thread hangs in a native call, the process ends itself by SIGKILL after all that is durable
@@ -13,22 +13,17 @@ import type { CommandCall } from "./command.ts";
 import { eventLine } from "./event-line.ts";
 import { commandLog } from "./log.ts";
 import { placeGiven } from "./place.ts";
+import { type Signal, Signals } from "./signals.ts";
 import { startOptions } from "./start-options.ts";
 import type { Terminal } from "./terminal.ts";
-
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
-type Signal = (typeof SIGNALS)[number];
-
-/** A timer that keeps the process alive: a node's own timers and idle threads do not. */
-const KEEP_ALIVE_MS = 2 ** 30;
 
 /** What the embedded broker may still have to write when the runtime has stopped but for a wedged thread. */
 const FLUSH_MS = 250;
 
 export async function start(call: CommandCall): Promise<number> {
+  if (call.text("nodes") !== undefined) return (await import("./nodes.ts")).nodes(call);
   const { terminal } = call;
-  const alive = setInterval(() => {}, KEEP_ALIVE_MS);
-  const signals = new Signals(terminal);
+  const signals = new Signals(terminal, "running bodies get their time, then they are handed back");
   try {
     const options = await startOptions(call);
     // A config file may take its time; nothing has been opened yet.
@@ -42,40 +37,7 @@ export async function start(call: CommandCall): Promise<number> {
     const stopped = await runtime.stop();
     return await farewell(runtime.name, signal, stopped, terminal);
   } finally {
-    clearInterval(alive);
     signals.close();
-  }
-}
-
-/** SIGINT and SIGTERM, from before the start to the end. */
-class Signals {
-  readonly first: Promise<Signal>;
-  seen = false;
-  #resolve: (signal: Signal) => void = () => {};
-  readonly #terminal: Terminal;
-
-  constructor(terminal: Terminal) {
-    this.#terminal = terminal;
-    this.first = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    for (const signal of SIGNALS) process.on(signal, this.#on);
-  }
-
-  readonly #on = (signal: Signal): void => {
-    const again = this.seen;
-    this.seen = true;
-    this.#terminal.line(
-      again
-        ? `${signal}: already stopping; running bodies get their time, then they are handed back`
-        : `${signal}: stopping`,
-    );
-    this.#terminal.record({ type: again ? "stopping.already" : "stopping", at: Date.now(), signal });
-    this.#resolve(signal);
-  };
-
-  close(): void {
-    for (const signal of SIGNALS) process.off(signal, this.#on);
   }
 }
 
@@ -104,11 +66,13 @@ async function announce(runtime: Runtime, options: RuntimeOptions, call: Command
     waiting: Object.keys(waiting),
   });
   terminal.line(
-    `node ${runtime.name} (process ${process.pid}) runs on ${placeGiven(call)?.text ?? broker}; Ctrl-C stops it`,
+    `node ${runtime.name} (process ${process.pid}) runs on ${(await placeGiven(call))?.text ?? broker}; Ctrl-C stops it`,
   );
   for (const [partition, queues] of Object.entries(partitions)) {
     const state = partition in waiting ? "waiting" : "running";
-    const list = Object.entries(queues).map(([queue, count]) => `${queue}=${count}`);
+    const list = Object.entries(queues).map(
+      ([queue, one]) => `${queue}=${typeof one === "number" ? one : one.concurrency}`,
+    );
     terminal.line(`partition ${partition} ${state}: ${list.join(" ")}`);
   }
   if (options.jobs === undefined)

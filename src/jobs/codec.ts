@@ -27,9 +27,20 @@ const UNESCAPED = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
  * and all of those keep the rules.
  */
 export function encodeEnvelope(e: Envelope): string {
-  const head = `{"v":${WIRE_VERSION},"id":${quote(e.id)},"job":${quote(e.job)},"partition":${quote(e.partition)},"queue":${quote(e.queue)}`;
+  const head = `{"v":${WIRE_VERSION},"id":${quote(e.id)},${kindAndPlace(e)}`;
   const counts = `,"attempt":${e.attempt},"hop":${e.hop},"maxExecutionTime":${e.maxExecutionTimeMs},"enqueuedAt":${e.enqueuedAt},"startedAt":${e.startedAt}`;
   return `${head}${counts}${rareFields(e)}}\n${e.argsText}`;
+}
+
+/** Of the last job that was written: the same type and place mostly come again. */
+let last = { job: "", partition: "", queue: "", text: `"job":"","partition":"","queue":""` };
+
+function kindAndPlace({ job, partition, queue }: Envelope): string {
+  if (job !== last.job || partition !== last.partition || queue !== last.queue) {
+    const text = `"job":${quote(job)},"partition":${quote(partition)},"queue":${quote(queue)}`;
+    last = { job, partition, queue, text };
+  }
+  return last.text;
 }
 
 /** What most jobs do not have is left out. */

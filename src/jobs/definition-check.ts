@@ -5,7 +5,7 @@
  * anything at all: definitions are written in JavaScript too.
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import type { JobDefinition, KeyOf, Retry, TextOf } from "./definition.ts";
+import type { JobDefinition, KeyOf, Retry, RunsIn, TextOf } from "./definition.ts";
 import { parseDuration } from "./duration.ts";
 import { InvalidJob } from "./errors.ts";
 import { checkJobName, checkName, shown } from "./names.ts";
@@ -37,9 +37,11 @@ export function readDefinition(options: unknown): Checked {
   const problems = [
     ...unknownKeys(given, KEYS),
     ...fieldProblems(given),
+    ...bodyProblems(given),
     ...retryProblems(given.retry),
     ...timeProblems(given.maxExecutionTime),
-    ...notYet(given),
+    ...placeProblems(given.runsIn),
+    ...poolProblems(given),
   ];
   if (problems.length === 0) return accepted(given);
   const name = checkJobName(given.name) === undefined ? (given.name as string) : "?";
@@ -57,13 +59,13 @@ function accepted(given: Given): Checked {
     executionKey: given.executionKey as KeyOf<unknown> | undefined,
     maxExecutionTimeMs: limit.ok ? limit.ms : 0,
     retry: frozenRetry(given.retry),
-    runsIn: "thread",
-    pool: undefined,
-    perform: given.perform as JobDefinition["perform"],
+    runsIn: frozenRunsIn(given.runsIn),
+    pool: given.pool as string | undefined,
+    perform: (given.perform ?? bodyElsewhere) as JobDefinition["perform"],
   };
 }
 
-function fieldProblems({ name, args, queue, queueKey, executionKey, perform }: Given): string[] {
+function fieldProblems({ name, args, queue, queueKey, executionKey }: Given): string[] {
   const problems: string[] = [];
   const wrongName = checkJobName(name);
   if (wrongName !== undefined) problems.push(`name: ${wrongName}`);
@@ -79,8 +81,17 @@ function fieldProblems({ name, args, queue, queueKey, executionKey, perform }: G
       problems.push(`${key}: expected a function of the args, got ${shown(value)}`);
     }
   }
-  if (typeof perform !== "function") problems.push(`perform: expected a function, got ${shown(perform)}`);
   return problems;
+}
+
+/** Its name; whether the runtime has such a pool is known at its start. */
+function poolProblems({ pool, runsIn }: Given): string[] {
+  if (pool === undefined) return [];
+  const wrong = checkName(pool);
+  if (wrong !== undefined) return [`pool: ${wrong}`];
+  return runsIn === undefined || runsIn === "thread"
+    ? []
+    : ["pool: only threads are in pools; leave runsIn out"];
 }
 
 function timeProblems(maxExecutionTime: unknown): string[] {
@@ -100,17 +111,33 @@ function retryProblems(retry: unknown): string[] {
   );
 }
 
-/** The one place that knows what a definition may say and this version can't do. */
-function notYet({ runsIn, pool }: Given): string[] {
-  const problems: string[] = [];
-  if (runsIn !== undefined && runsIn !== "thread") {
-    const known =
-      runsIn === "process" || (typeof runsIn === "object" && runsIn !== null && "worker" in runsIn);
-    const wanted = known ? JSON.stringify(runsIn) : shown(runsIn);
-    problems.push(`runsIn: ${wanted} is not ${known ? "supported yet" : "known"}; "thread" is supported`);
-  }
-  if (pool !== undefined) problems.push("pool: not supported yet; all jobs share the runtime's threads");
-  return problems;
+function placeProblems(runsIn: unknown): string[] {
+  if (runsIn === undefined || runsIn === "thread" || runsIn === "process") return [];
+  if (typeof runsIn !== "object" || runsIn === null)
+    return [`runsIn: ${shown(runsIn)} is not known; "thread", "process" and { worker: "type" } are`];
+  const wrong = checkJobName((runsIn as { readonly worker?: unknown }).worker);
+  return [...unknownKeys(runsIn, ["worker"]), ...(wrong === undefined ? [] : [`worker: ${wrong}`])].map(
+    (problem) => `runsIn: ${problem}`,
+  );
+}
+
+/** Of a job that runs in a worker the body is there: one here would never be called. */
+function bodyProblems({ runsIn, perform }: Given): string[] {
+  if (typeof runsIn === "object" && runsIn !== null)
+    return perform === undefined
+      ? []
+      : ["perform: the worker has the body; leave it out, or leave runsIn out"];
+  return typeof perform === "function" ? [] : [`perform: expected a function, got ${shown(perform)}`];
+}
+
+function bodyElsewhere(): never {
+  throw new Error("this job's body is in a worker behind a gateway");
+}
+
+function frozenRunsIn(runsIn: unknown): RunsIn {
+  if (runsIn === "process") return "process";
+  if (typeof runsIn !== "object" || runsIn === null) return "thread";
+  return Object.freeze({ worker: (runsIn as { readonly worker: string }).worker });
 }
 
 function frozenRetry(retry: unknown): Retry {

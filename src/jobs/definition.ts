@@ -20,7 +20,10 @@ type Call<Args, Value> = { call(args: Args): Value }["call"];
 /** `true`: the runtime's `retryLevels`. `false`: none. `levels`: whole seconds ≥ 1, at most 64 of them. */
 export type Retry = boolean | { readonly levels: readonly number[] };
 
-/** Only `"thread"` runs yet; the others are refused with `InvalidJob`. */
+/**
+ * `"process"`: in a child process, for native code that hangs, crashes or eats memory: any body can be ended there.
+ * `{ worker }`: by a worker of that type behind a gateway (`docs/gateways.md`); it has the body, so there is no `perform`.
+ */
 export type RunsIn = "thread" | "process" | { readonly worker: string };
 
 interface CommonOptions<Name extends string, Args, Result> {
@@ -38,10 +41,17 @@ interface CommonOptions<Name extends string, Args, Result> {
   readonly retry?: Retry;
   /** Default `"thread"`. */
   readonly runsIn?: RunsIn;
-  /** A pool of its own; not supported yet. */
+  /** Name of a pool in the runtime's `pools`: it runs in threads that are kept for it. */
   readonly pool?: string;
   /** The body. Throw `NonRetryable` to bury now, call `context.snooze` to run later. */
   perform(args: Args, context: JobContext): Result;
+}
+
+/** A job whose body is elsewhere: a worker of that type has it. Its args reach it as they were enqueued. */
+export interface WorkerJobOptions<Name extends string, Args>
+  extends Omit<CommonOptions<Name, Args, unknown>, "perform" | "runsIn" | "pool"> {
+  readonly args?: StandardSchemaV1<unknown, Args> | undefined;
+  readonly runsIn: { readonly worker: string };
 }
 
 /** With a schema: `enqueue` takes its input, `perform` and the key functions get its output. */
@@ -102,6 +112,9 @@ export function defineJob<const Name extends string, Schema extends StandardSche
 export function defineJob<const Name extends string, Args = void, Result = unknown>(
   options: PlainJobOptions<Name, Args, Result>,
 ): JobDefinition<Name, Args, Args, Awaited<Result>>;
+export function defineJob<const Name extends string, Args = unknown>(
+  options: WorkerJobOptions<Name, Args>,
+): JobDefinition<Name, Args, Args, unknown>;
 export function defineJob(options: unknown): JobDefinition {
   const definition = { ...readDefinition(options), module: moduleOfCaller(defineJob), [BRAND]: true };
   return Object.freeze(definition);

@@ -17,7 +17,7 @@ export interface Frame {
 
 /** One step of the kill ladder, and how it went. */
 export interface KillStep {
-  readonly step: "signal" | "grace" | "inspect" | "capture" | "terminate" | "children" | "exit";
+  readonly step: "signal" | "grace" | "inspect" | "capture" | "terminate" | "sigkill" | "children" | "exit";
   readonly ms: number;
   readonly outcome: string;
 }

@@ -7,7 +7,8 @@
  */
 
 const NONE: never[] = [];
-const FIRST_LENGTH = 8;
+/** An actor that lives for one job has one or two messages waiting. */
+const FIRST_LENGTH = 2;
 /**
  * A drained ring longer than this gives its array back: a burst of 300,000 is 4 MiB that nobody needs again.
  */

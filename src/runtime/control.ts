@@ -9,11 +9,11 @@ import type { PartitionState, WaitingPartitionsMessage } from "../actors/waiting
 import type { BuriedJob, BuriedPage, RequeueOutcome } from "../broker/contract.ts";
 import type { HistoryEntry } from "../jobs/envelope.ts";
 import { JobFailed } from "../jobs/errors.ts";
-import { checkName } from "../jobs/names.ts";
 import type { From, Ref } from "../kernel/types.ts";
+import { wantedQueues } from "./bindings.ts";
 import { InvalidOptions, RuntimeStopped } from "./errors.ts";
 import { type Node, names } from "./node.ts";
-import type { QueueOptions } from "./options.ts";
+import { checkQueues, type QueueOptions } from "./queue-options.ts";
 import { known } from "./queues.ts";
 
 const CALL_MS = 60_000;
@@ -30,10 +30,13 @@ export class Partitions {
 
   /** Starts here, or reconfigures one that runs; `waiting` when it could not start yet and is tried every second. */
   async start(partition: string, queues: QueueOptions): Promise<PartitionState> {
-    checkQueues(partition, queues);
+    const problems: string[] = [];
+    checkQueues(partition, queues, this.#node.services.broker.kind, problems);
+    if (problems.length > 0) throw new InvalidOptions(problems);
+    const wanted = wantedQueues(queues, this.#node.translator);
     const state = await this.#node.kernel.call(
       this.#tender(),
-      (from: From<PartitionState>) => ({ t: "start", partition, queues, from }) as const,
+      (from: From<PartitionState>) => ({ t: "start", partition, queues: wanted, from }) as const,
       CALL_MS,
     );
     this.#announce();
@@ -72,21 +75,6 @@ export class Partitions {
 
 /** The longest a timer of Node's can wait; here: no limit. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-
-function checkQueues(partition: string, queues: QueueOptions): void {
-  const problems: string[] = [];
-  const named = checkName(partition);
-  if (named !== undefined) problems.push(`partition "${partition}": ${named}`);
-  for (const [queue, concurrency] of Object.entries(queues)) {
-    const problem = checkName(queue);
-    if (problem !== undefined) problems.push(`queue "${queue}": ${problem}`);
-    if (!Number.isInteger(concurrency) || concurrency < 0 || concurrency > 10_000)
-      problems.push(
-        `queue "${queue}": expected a concurrency between 0 and 10,000, got ${String(concurrency)}`,
-      );
-  }
-  if (problems.length > 0) throw new InvalidOptions(problems);
-}
 
 /** One buried job as `runtime.buried.list` shows it. */
 export interface Buried {

@@ -10,6 +10,7 @@ import { jobFields } from "../actors/callbacks.ts";
 import type { Catalogue } from "../actors/catalogue.ts";
 import type { EventHub } from "../actors/events.ts";
 import type { Broker, PublishOptions } from "../broker/contract.ts";
+import { QueueKeyRefused } from "../broker/errors.ts";
 import { checkPayload, envelopeOf, type Job, Prepared, prepare } from "../jobs/create.ts";
 import type { JobDefinition } from "../jobs/definition.ts";
 import { type Duration, toMs } from "../jobs/duration.ts";
@@ -40,12 +41,19 @@ export interface EnqueueHome extends HandleHome {
   readonly catalogue: Catalogue;
   readonly events: EventHub;
   readonly payloadLimitBytes: number;
+  /** The persister would store the whole state for each. */
+  readonly refusesQueueKeys: boolean;
   readonly now: () => number;
   readonly stopping: () => boolean;
 }
 
+/** With an id that was made here, and with one that a caller may have used before. */
+const FRESH: PublishOptions = { fresh: true };
+const GIVEN: PublishOptions = { fresh: false };
 const TURN_EVERY = 256;
 const MAX_UNCONFIRMED = 10_000;
+/** What is wrong with one job of many, and not with the call. */
+const OF_ONE_JOB = [InvalidArgs, InvalidJob, PayloadTooLarge, QueueKeyRefused];
 
 export class Enqueuer {
   readonly #home: EnqueueHome;
@@ -67,11 +75,12 @@ export class Enqueuer {
   ): Promise<JobHandle> {
     const prepared = this.#prepare(what, args, options);
     const envelope = this.#envelope(prepared instanceof Promise ? await prepared : prepared, options);
-    const publish = this.#publishOptions(options, envelope.job);
+    const publish = this.#publishOptions(options, envelope.job, isFresh(what, options));
     if (++this.#sinceTurn >= TURN_EVERY || this.#unconfirmed >= MAX_UNCONFIRMED) await this.#pause();
     this.#check();
     if (options.id !== undefined) this.#home.results.forget(envelope.partition, envelope.id);
     this.#unconfirmed++;
+    const { ends } = this.#home.results;
     try {
       const refusals = await this.#home.broker.publish(envelope, publish);
       const refusal = refusals?.get(envelope);
@@ -79,7 +88,7 @@ export class Enqueuer {
     } finally {
       this.#confirmed();
     }
-    return this.#handle(envelope);
+    return this.#handle(envelope, ends);
   }
 
   /** All of one group of confirms; the refused ones are in an `EnqueueManyFailed`, the others are enqueued. */
@@ -96,7 +105,8 @@ export class Enqueuer {
     this.#check();
     const good = outcomes.filter((o): o is Envelope => !(o instanceof Error));
     const first = good[0];
-    const publish = first === undefined ? undefined : this.#publishOptions(options, first.job);
+    const publish =
+      first === undefined ? undefined : this.#publishOptions(options, first.job, isFresh(what, options));
     this.#unconfirmed += good.length;
     try {
       const refusals = good.length === 0 ? undefined : await this.#home.broker.publishMany(good, publish);
@@ -115,8 +125,7 @@ export class Enqueuer {
       return this.#envelope(await this.#prepare(what, args, options), options);
     } catch (error) {
       // What is wrong with one job's args is told with its index; what is wrong with the call fails all of it.
-      if (error instanceof InvalidArgs || error instanceof InvalidJob || error instanceof PayloadTooLarge)
-        return error;
+      if (OF_ONE_JOB.some((kind) => error instanceof kind)) return error as Error;
       throw error;
     }
   }
@@ -155,6 +164,8 @@ export class Enqueuer {
 
   #envelope(prepared: Prepared, options: EnqueueOptions): Envelope {
     const queue = options.queue ?? prepared.queue;
+    if (prepared.queueKey !== undefined && this.#home.refusesQueueKeys)
+      throw new QueueKeyRefused(prepared.job);
     if (options.partition !== this.#checkedPartition || queue !== this.#checkedQueue)
       this.#checkPlace(prepared.job, options.partition, queue);
     const replyTo =
@@ -171,8 +182,8 @@ export class Enqueuer {
     this.#checkedQueue = queue as string;
   }
 
-  #publishOptions(options: EnqueueOptions, job: string): PublishOptions | undefined {
-    if (options.delay === undefined && options.runAt === undefined) return undefined;
+  #publishOptions(options: EnqueueOptions, job: string, fresh: boolean): PublishOptions {
+    if (options.delay === undefined && options.runAt === undefined) return fresh ? FRESH : GIVEN;
     if (options.delay !== undefined && options.runAt !== undefined)
       throw new InvalidJob(job, "give delay or runAt, not both.");
     const now = this.#home.now();
@@ -182,7 +193,7 @@ export class Enqueuer {
         : dueTime(job, options.runAt);
     if (dueAt - now > LEVEL_SECONDS_MAX * 1000)
       throw new DelayTooLong(job, dueAt - now, LEVEL_SECONDS_MAX * 1000);
-    return dueAt <= now ? undefined : { dueAt };
+    return dueAt <= now ? { fresh } : { dueAt, fresh };
   }
 
   #check(): void {
@@ -201,11 +212,17 @@ export class Enqueuer {
     if (this.#waiting.length > 0 && this.#unconfirmed < MAX_UNCONFIRMED) this.#waiting.shift()?.();
   }
 
-  #handle(envelope: Envelope): JobHandle {
+  /** `ends`: told before it was published; left out, nobody can say. */
+  #handle(envelope: Envelope, ends?: number): JobHandle {
     const { events } = this.#home;
     if (events.wants("job.enqueued")) events.emit("job.enqueued", jobFields(envelope));
-    return new JobHandle(envelope.id, envelope.partition, envelope.queue, this.#home);
+    return new JobHandle(envelope.id, envelope.partition, envelope.queue, this.#home, ends);
   }
+}
+
+/** The id is made within this call: nobody can have used it before. */
+function isFresh(what: unknown, options: EnqueueOptions): boolean {
+  return options.id === undefined && !(what instanceof Prepared);
 }
 
 function dueTime(job: string, runAt: unknown): number {

@@ -30,12 +30,15 @@ export class JobHandle<Result = unknown> {
   readonly partition: string;
   readonly queue: string;
   readonly #home: HandleHome;
+  /** Ends that had been told when it was made; -1: its job may have ended before that. */
+  readonly #ends: number;
 
-  constructor(id: string, partition: string, queue: string, home: HandleHome) {
+  constructor(id: string, partition: string, queue: string, home: HandleHome, ends = -1) {
     this.id = id;
     this.partition = partition;
     this.queue = queue;
     this.#home = home;
+    this.#ends = ends;
   }
 
   /**
@@ -44,7 +47,7 @@ export class JobHandle<Result = unknown> {
    */
   result(options?: ResultOptions): Promise<Result> {
     const { results } = this.#home;
-    const ended = results.get(this.partition, this.id);
+    const ended = results.ends === this.#ends ? undefined : results.get(this.partition, this.id);
     if (options?.timeout !== undefined) return this.#within(options.timeout, ended);
     return new Promise((resolve, reject) => {
       const waiter = new ResultWaiter(this.id, resolve as (value: unknown) => void, reject);

@@ -4,17 +4,20 @@
  * Owns nothing and changes nothing. `node` answers for this node with plain values; `info` asks every node and has
  * one entry each, a late one an error in its place.
  */
-import type { AdmissionCounts } from "../actors/admission.ts";
+
 import type { ConsumerMessage } from "../actors/consumer.ts";
 import type { JobRef, RunningWorker } from "../actors/job-ref.ts";
-import type { OpenQueue } from "../actors/open-queue.ts";
+import type { OpenQueue, Queues } from "../actors/open-queue.ts";
 import { partitionNames } from "../actors/partition.ts";
+import type { PoolCounts } from "../actors/pool-admission.ts";
 import type { WaitingPartitionsMessage, WantedPartition } from "../actors/waiting-partitions.ts";
 import type { WorkerSupervisorMessage } from "../actors/worker-supervisor.ts";
-import type { NodeAnswer, QueuedJob } from "../broker/contract.ts";
+import type { NodeAnswer } from "../broker/contract.ts";
 import type { From, Ref, TreeNode } from "../kernel/types.ts";
 import { type Node, names } from "./node.ts";
+import { QueuedJobs, type QueuedList, type QueuedOptions } from "./queued.ts";
 import { NodeQueues } from "./queues.ts";
+import type { Size } from "./size.ts";
 
 /** One queue as `info` shows it. */
 export interface QueueInfo {
@@ -47,9 +50,19 @@ export class NodeInfo {
   }
 
   /** This node's watermark, and what runs and waits under it. */
-  counts(): Promise<AdmissionCounts> {
+  counts(): Promise<PoolCounts> {
     const { kernel, services } = this.#node;
-    return kernel.call(services.admission, (from: From<AdmissionCounts>) => ({ t: "counts", from }) as const);
+    return kernel.call(services.admission, (from: From<PoolCounts>) => ({ t: "counts", from }) as const);
+  }
+
+  /**
+   * Changes how many threads and how many bodies this node has, while it runs: nothing is restarted, no body ends for it, no
+   * attempt is spent. What is left out stays; a watermark of `threads` × `jobsPerThread` follows the threads. Fewer hold
+   * at once, idle threads going first; more as soon as the threads are there, which is when this resolves.
+   * @throws InvalidOptions, RuntimeStopped, ThreadsUnavailable
+   */
+  resize(size: Partial<Size>): Promise<Size> {
+    return this.#node.size.resize(size);
   }
 
   async partitions(): Promise<Readonly<Record<string, PartitionInfo>>> {
@@ -66,7 +79,7 @@ export class NodeInfo {
 
   async waitingPartitions(): Promise<Readonly<Record<string, Readonly<Record<string, number>>>>> {
     const waiting = (await this.#wanted()).filter((p) => p.state !== "running");
-    return Object.fromEntries(waiting.map((p) => [p.partition, p.queues]));
+    return Object.fromEntries(waiting.map((p) => [p.partition, concurrencies(p.queues)]));
   }
 
   /** What runs here now: of one partition, or of all. */
@@ -155,12 +168,18 @@ export class NodeInfo {
   }
 }
 
+function concurrencies(queues: Queues): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(queues).map(([queue, { concurrency }]) => [queue, concurrency]));
+}
+
 /** The same, of every node. */
 export class ClusterInfo {
   readonly #node: Node;
+  readonly #queued: QueuedJobs;
 
   constructor(node: Node, local: NodeInfo) {
     this.#node = node;
+    this.#queued = new QueuedJobs(node, (partition) => local.runningJobs(partition));
     node.commands.set("info.partitions", () => local.partitions());
     node.commands.set("info.waitingPartitions", () => local.waitingPartitions());
     node.commands.set("info.runningJobs", (partition) => local.runningJobs(partition as string | undefined));
@@ -187,7 +206,7 @@ export class ClusterInfo {
   }
 
   /** Each node with its watermark and what runs and waits under it. */
-  nodes(): Promise<readonly NodeAnswer<AdmissionCounts>[]> {
+  nodes(): Promise<readonly NodeAnswer<PoolCounts>[]> {
     return this.#ask("info.counts");
   }
 
@@ -196,13 +215,13 @@ export class ClusterInfo {
     return this.#ask("info.tree");
   }
 
-  /** What waits on the broker, oldest first, without touching it. */
-  queuedJobs(
-    partition: string,
-    queue: string,
-    options: { limit?: number } = {},
-  ): Promise<{ readonly jobs: readonly QueuedJob[]; readonly complete: boolean }> {
-    return this.#node.services.broker.list({ partition, queue }, options.limit ?? 100);
+  /**
+   * What has not started, front of the queue first; brings no job nearer to burial. What is scheduled comes last, and not at
+   * all on RabbitMQ. There it is what nodes have in hand, and what stands on the broker only where no job is overtaken by that.
+   * @throws UnknownPartition, UnknownQueue, InvalidOptions
+   */
+  queuedJobs(partition: string, queue: string, options: QueuedOptions = {}): Promise<QueuedList> {
+    return this.#queued.list(partition, queue, options);
   }
 
   #ask<T>(command: string, args?: unknown): Promise<readonly NodeAnswer<T>[]> {

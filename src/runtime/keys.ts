@@ -28,6 +28,8 @@ export class Keys {
   /** Whether a job has this execution key now. */
   async isExecuting(partition: string, executionKey: string): Promise<boolean> {
     check(partition, executionKey);
+    const { keys } = this.#node.services.broker;
+    if (keys !== undefined) return (await keys.executing(partition, executionKey)) !== undefined;
     return (await this.holders(partition)).some(({ key }) => key === executionKey);
   }
 

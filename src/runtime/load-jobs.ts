@@ -4,7 +4,7 @@
  * Owns nothing. A definition stands for the file that it was defined in.
  */
 import { isJobDefinition, type JobDefinition } from "../jobs/definition.ts";
-import { type LoadedJob, loadModules } from "../threads/modules.ts";
+import { type LoadedJob, loadModules } from "../threads/modules/load.ts";
 import { InvalidOptions } from "./errors.ts";
 import type { RuntimeOptions } from "./options.ts";
 
@@ -21,11 +21,20 @@ export async function loadJobs(jobs: RuntimeOptions["jobs"]): Promise<readonly L
         `jobs: expected a folder URL, files, or definitions made by defineJob, got ${typeof file}`,
       ]);
   const loaded = files.length === 0 ? [] : await loadModules(files);
-  const twice = [...definitions, ...loaded]
-    .map((one) => one.definition.name)
-    .find((name, at, all) => all.indexOf(name) !== at);
-  if (twice !== undefined) throw new InvalidOptions([`jobs: two jobs are named "${twice}"`]);
-  return [...definitions, ...loaded];
+  const all = [...definitions, ...loaded];
+  const problems = doubleNames(all);
+  if (problems.length > 0) throw new InvalidOptions(problems);
+  return all;
+}
+
+function doubleNames(all: readonly LoadedJob[]): string[] {
+  const urls = new Map<string, string>();
+  return all.flatMap(({ definition: { name }, url }) => {
+    const first = urls.get(name);
+    urls.set(name, first ?? url);
+    if (first === undefined) return [];
+    return [`jobs: two jobs are named "${name}", in ${first} and ${url}; rename one, or give it once`];
+  });
 }
 
 function located(definition: JobDefinition): LoadedJob {

@@ -5,6 +5,7 @@
  * Owns nothing; every call goes to the actor or the broker that does.
  */
 import type { ConsumerMessage } from "../actors/consumer.ts";
+import { tellPurged } from "../actors/endings.ts";
 import { PartitionNotRunning } from "../actors/errors.ts";
 import type { OpenQueue } from "../actors/open-queue.ts";
 import { partitionNames } from "../actors/partition.ts";
@@ -89,7 +90,8 @@ export class Queues {
 
   /**
    * Removes what has not started (available and scheduled), with its keys, wherever nodes hold it; not what runs, not
-   * what is buried. Resolves with the count. On RabbitMQ what waits in retry and delay queues is not reached.
+   * what is buried. Resolves with the count. On RabbitMQ what waits in retry and delay queues is purged when it comes back, and is
+   * not in the count.
    */
   async purge(partition: string, queue: string): Promise<number> {
     const { broker, node, logger } = this.#node.services;
@@ -105,7 +107,7 @@ export class Queues {
 
   /** This node's part of a purge: what it holds goes back first, so that it is found. */
   async #purgeHere(args: unknown): Promise<number> {
-    const { broker, events, results } = this.#node.services;
+    const { broker } = this.#node.services;
     const ref = refOf(args);
     const { partition, queue } = ref;
     const open = (await openQueues(this.#node, partition)).find((one) => one.ref.queue === queue);
@@ -115,8 +117,7 @@ export class Queues {
       const ids = await broker.purge(ref);
       for (const id of ids) {
         if (broker.isMarked(partition, id)) await broker.unmark(partition, id);
-        results.ended(partition, id, { kind: "purged" });
-        events.emit("job.purged", { partition, queue, id, job: "", attempt: 0 });
+        tellPurged(this.#node.services, ref, id);
       }
       return ids.length;
     } finally {

@@ -7,6 +7,8 @@
  */
 import { hostname } from "node:os";
 import type { EventType, Listener, SpillwayEvent } from "../actors/events.ts";
+import { ExternalPool } from "../actors/external/pool.ts";
+import { WithWorkers } from "../actors/external/with-workers.ts";
 import type { JobRef } from "../actors/job-ref.ts";
 import type { NodeAnswer } from "../broker/contract.ts";
 import { embedded } from "../embedded/index.ts";
@@ -16,20 +18,24 @@ import { type Duration, toMs } from "../jobs/duration.ts";
 import { newId } from "../jobs/ids.ts";
 import { systemClock } from "../kernel/clock.ts";
 import type { Clock, KernelApi, Ref } from "../kernel/types.ts";
-import { makePool } from "../threads/pool.ts";
+import { makePool } from "../threads/router.ts";
 import type { ThreadPool } from "../threads/types.ts";
 import { CANCEL, cancelCommand, cancelJob } from "./cancel.ts";
 import { BuriedJobs, Partitions } from "./control.ts";
 import { type EnqueueOptions, Enqueuer } from "./enqueue.ts";
-import { RuntimeStopped } from "./errors.ts";
+import { InvalidOptions, RuntimeStopped } from "./errors.ts";
 import type { Cancelled, JobHandle } from "./handle.ts";
 import { ClusterInfo, NodeInfo } from "./info.ts";
 import { Keys } from "./keys.ts";
 import { loadJobs } from "./load-jobs.ts";
 import { makeNode, type Node, startTree } from "./node.ts";
 import { type CheckedOptions, checkOptions, type RuntimeOptions } from "./options.ts";
+import { refusesQueueKeys, warnOfQueueKeys } from "./persister.ts";
+import { poolProblems } from "./pool-options.ts";
 import { Queues } from "./queues.ts";
+import { serveRoom } from "./room.ts";
 import { System } from "./system.ts";
+import { threadLog } from "./thread-log.ts";
 
 /** What a stop could not end: jobs whose threads hang in native calls. */
 export interface Stopped {
@@ -91,6 +97,7 @@ export class Runtime {
       results: services.results,
       broker: services.broker,
       payloadLimitBytes: options.payloadLimitBytes,
+      refusesQueueKeys: refusesQueueKeys(options.persister),
       now: () => services.clock.now(),
       stopping: () => this.#stopped !== undefined,
       cancel: (partition, id) => this.cancel(partition, id),
@@ -100,6 +107,7 @@ export class Runtime {
     this.buried = new BuriedJobs(node);
     this.keys = new Keys(node);
     this.node = new NodeInfo(node);
+    serveRoom(node, this.node);
     this.info = new ClusterInfo(node, this.node);
     node.commands.set(CANCEL, cancelCommand(kernel, services));
     this.system = new System(node, () => this.#root !== undefined && kernel.isAlive(this.#root));
@@ -159,7 +167,7 @@ export class Runtime {
   /**
    * Resolves when the job is durable. By name it must be in this node's registry; a definition needs no registry.
    * @throws InvalidArgs, InvalidJob, PayloadTooLarge, DelayTooLong, UnknownJob, UnknownPartition, UnknownQueue,
-   * DuplicateJob, StorageFull, EnqueueOutcomeUnknown, RuntimeStopped.
+   * DuplicateJob, QueueKeyRefused, StorageFull, EnqueueOutcomeUnknown, RuntimeStopped.
    */
   enqueue<D extends JobDefinition>(
     definition: D,
@@ -262,6 +270,7 @@ export class Runtime {
     const { kernel, services } = this.#node;
     this.#cancelSweep();
     services.phase = "stopping";
+    this.#node.reload?.stop();
     if (this.#root !== undefined) await kernel.stop(this.#root, MAX_STOP_MS);
     services.results.close();
     services.events.close();
@@ -282,9 +291,11 @@ export class Runtime {
 
   /** Once: more bodies were asked for than can ever run at once here. */
   #announceUnreachable(): void {
-    const { watermark } = this.#options;
+    const { pools } = this.#options;
+    const inPools = pools.map(({ threads, jobsPerThread }) => threads * jobsPerThread);
+    const watermark = inPools.reduce((a, b) => a + b, this.#node.size.now.watermark);
     const sums = [...this.#node.wanted.values()].flatMap((wanted) => Object.values(wanted.queues));
-    const concurrency = sums.reduce((a, b) => a + b, 0);
+    const concurrency = sums.reduce((sum, queue) => sum + queue.concurrency, 0);
     if (this.#opening || concurrency <= watermark || this.#announcedUnreachable) return;
     this.#announcedUnreachable = true;
     this.#node.services.events.emit("concurrency.unreachable", { concurrency, watermark });
@@ -310,9 +321,13 @@ const MAX_STOP_MS = 2 ** 31 - 1;
 export async function startRuntime(given: RuntimeOptions, parts: RuntimeParts): Promise<Runtime> {
   const options = checkOptions(given, { broker: () => embedded({ path: "./spillway" }), node: nodeName });
   const jobs = await loadJobs(options.jobs);
+  const unknownPools = poolProblems(jobs, options.pools);
+  if (unknownPools.length > 0) throw new InvalidOptions(unknownPools);
+  warnOfQueueKeys(options.persister, jobs, options.logger);
   const clock = parts.clock ?? systemClock;
-  const pool = (parts.pool ?? poolOf)(options);
-  const runtime = new Runtime(makeNode({ options, clock, pool, jobs }), options);
+  const external = externalPool(options, clock, jobs);
+  const pool = new WithWorkers((parts.pool ?? poolOf)(options), external);
+  const runtime = new Runtime(makeNode({ options, clock, pool, external, jobs }), options);
   try {
     await runtime.open();
     return runtime;
@@ -326,18 +341,40 @@ function nodeName(): string {
   return `${hostname()}-${process.pid}-${newId().slice(-6)}`;
 }
 
+/** A job that only workers can run needs a way for them to come, unless this node only enqueues it. */
+function externalPool(
+  options: CheckedOptions,
+  clock: Clock,
+  jobs: readonly { readonly definition: JobDefinition }[],
+): ExternalPool {
+  const outside = jobs.find(({ definition }) => typeof definition.runsIn === "object");
+  const runsAny = Object.keys(options.partitions).length > 0;
+  if (outside !== undefined && runsAny && options.gateways.length === 0)
+    throw new InvalidOptions([
+      `jobs: "${outside.definition.name}" runs in a worker, but there are no gateways for workers to come through; give gateways: [gloom()]`,
+    ]);
+  const { graceMs, resultLimitBytes, workers } = options;
+  return new ExternalPool({ clock, graceMs, resultLimitBytes, ...workers });
+}
+
 function poolOf(options: CheckedOptions): ThreadPool {
-  const { threads, spares, graceMs, captureStack, maxWedged, resourceLimits, resultLimitBytes } = options;
-  const limits = resourceLimits === undefined ? {} : { resourceLimits };
+  const { threads, spares, graceMs, captureStack, maxWedged, resultLimitBytes } = options;
+  const { resourceLimits, memoryLimitBytes, recycle, jobsPerThread } = options;
   return makePool({
     threads,
     spares,
+    processes: options.processes,
+    jobsPerThread,
+    pools: options.pools,
     graceMs,
     captureStack,
     maxWedged,
     resultLimitBytes,
     giveBack: true,
-    ...limits,
+    event: threadLog(options.logger),
+    ...(resourceLimits === undefined ? {} : { resourceLimits }),
+    ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
+    ...(recycle === undefined ? {} : { recycle }),
   });
 }
 

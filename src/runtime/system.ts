@@ -3,6 +3,7 @@
  *
  * Owns nothing; the table of commands is the node's.
  */
+import { stopConsuming } from "../actors/shutdown-handler.ts";
 import type { Command } from "../actors/system.ts";
 import type { NodeAnswer } from "../broker/contract.ts";
 import { type Duration, toMs } from "../jobs/duration.ts";
@@ -13,11 +14,18 @@ const CALL_MS = 5_000;
 export class System {
   readonly #node: Node;
   readonly #active: () => boolean;
+  #connected = false;
 
   constructor(node: Node, active: () => boolean) {
     this.#node = node;
     this.#active = active;
     this.register("ping", () => "pong");
+    node.services.events.on("broker.connected", () => {
+      this.#connected = true;
+    });
+    node.services.events.on("broker.lost", () => {
+      this.#connected = false;
+    });
   }
 
   /** Runs a command on every live node: one entry a node, a late one an error in its place. Default 5 s. */
@@ -40,8 +48,26 @@ export class System {
     this.#node.commands.set(command, handler);
   }
 
-  /** Whether this node takes work: it has started and not stopped. */
+  /** Whether this node takes work: it has started, and neither stopped nor been set inactive. */
   isActive(): boolean {
-    return this.#active();
+    return this.#active() && this.#node.services.phase !== "inactive";
+  }
+
+  /** Whether the broker can be reached, as far as this node knows. */
+  isConnected(): boolean {
+    return this.#connected && this.#active();
+  }
+
+  /** For good: this node starts no new partition (one that is asked for waits); those that run go on. */
+  setInactive(): void {
+    const { services } = this.#node;
+    if (services.phase === "running") services.phase = "inactive";
+  }
+
+  /** For good: this node takes no more jobs. What has not started goes back; bodies that run end in their own time. */
+  async unsubscribeAll(): Promise<void> {
+    const { services, kernel, wanted } = this.#node;
+    services.takesJobs = false;
+    await Promise.all([...wanted.keys()].map((partition) => stopConsuming(kernel, partition)));
   }
 }

@@ -17,7 +17,7 @@ export class FakePool implements ThreadPool {
   /** Called when a body starts. */
   onStart: (task: Task) => void = () => {};
   readonly #modules: JobModule[] = [];
-  readonly #slots: number;
+  #slots: number;
   #stopped = false;
 
   constructor(threads = 2) {
@@ -65,6 +65,14 @@ export class FakePool implements ThreadPool {
 
   get threads(): readonly ThreadInfo[] {
     return this.running.map((task, at) => ({ threadId: at + 1, state: "busy", running: task.id, queued: 0 }));
+  }
+
+  /** It has loaded nothing. */
+  renew(): void {}
+
+  async resize(threads: number): Promise<void> {
+    this.#slots = threads;
+    queueMicrotask(() => this.#pump());
   }
 
   async stop(): Promise<readonly string[]> {

@@ -77,7 +77,7 @@ export interface EnqueuedJob {
 
 const MOST = 10_000;
 
-/** What waits in a queue, oldest first, without touching it; what a node has in hand is not there any more. */
+/** What waits in a queue, front first, without touching it; what has started is not there any more. */
 export async function enqueued(
   runtime: Runtime,
   partition: string,

@@ -2,21 +2,25 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   type AdmissionAnswer,
+  type AdmissionEffect,
   type AdmissionMessage,
   type AdmissionState,
   type Ask,
   admissionState,
+  type Done,
   stepAdmission,
 } from "../../src/actors/admission.ts";
+import type { GivesWay } from "../../src/actors/others.ts";
 import { fakeFrom, fakeRef, Recorder } from "../../src/testing/recorder.ts";
 
 const to = fakeRef<AdmissionAnswer<string>>("worker-supervisor");
+const owner = fakeRef<GivesWay>("consumer");
 
 interface AskOptions {
   type?: number;
   lane?: number;
   ahead?: boolean;
-  alone?: boolean;
+  suspect?: "beside" | "alone";
   again?: boolean;
 }
 
@@ -24,14 +28,16 @@ let places = 0;
 
 function ask(
   entry: string,
-  { type = 0, lane = 0, ahead = false, alone = false, again = false }: AskOptions = {},
+  { type = 0, lane = 0, ahead = false, suspect, again = false }: AskOptions = {},
 ): Ask<string> {
-  return { t: "ask", lane, to, entry, type, ahead, alone, place: ++places, again };
+  return { t: "ask", lane, to, entry, type, ahead, suspect, place: ++places, again };
 }
 
 class Bench {
   readonly state: AdmissionState<string>;
-  readonly out = new Recorder<AdmissionMessage<string>, never>();
+  readonly out = new Recorder<AdmissionMessage<string>, AdmissionEffect>();
+  /** What the last one that was started takes of the work ahead. */
+  granted = 0;
 
   constructor(watermark: number, threads = watermark, handAhead = 16) {
     this.state = admissionState({
@@ -40,9 +46,11 @@ class Bench {
       maxWedged: 1,
       handAhead,
       announceWaiting: () => false,
+      pool: 0,
+      shares: true,
     });
     for (const lane of [0, 1, 2])
-      this.step({ t: "open", lane, partition: `p${lane}`, queue: "q", concurrency: 10 });
+      this.step({ t: "open", lane, partition: `p${lane}`, queue: "q", concurrency: 10, owner });
   }
 
   /** What was started by this message. */
@@ -50,12 +58,14 @@ class Bench {
     stepAdmission(this.state, message, 0, this.out);
     return this.out.take().flatMap((op) => {
       const answer = op.op === "cast" ? (op.message as AdmissionAnswer<string>) : undefined;
-      return answer?.t === "start" ? [answer.entry] : [];
+      if (answer?.t !== "start") return [];
+      this.granted = answer.aheadUs;
+      return [answer.entry];
     });
   }
 
-  done({ type = 0, short = false, alone = false, durationMs = 50, ran = true } = {}): string[] {
-    return this.step({ t: "done", type, short, alone, durationMs, ran });
+  done({ type = 0, aheadUs = 0, suspect, durationMs = 50, ran = true }: Partial<Done> = {}): string[] {
+    return this.step({ t: "done", type, aheadUs, suspect, durationMs, ran });
   }
 
   get counts() {
@@ -68,10 +78,10 @@ class Bench {
   }
 
   /** Makes a type known as short. */
-  teachShort(type: number): void {
+  teachShort(type: number, durationMs = 0.1): void {
     for (let i = 0; i < 3; i++) {
       this.step(ask("taught", { type, ahead: true }));
-      this.done({ type, durationMs: 0.1 });
+      this.done({ type, durationMs });
     }
   }
 }
@@ -96,6 +106,33 @@ test("a short type is handed ahead, up to 16 a thread, and still counts as waiti
   expect(bench.counts).toMatchObject({ running: 2, waiting: 38 });
 });
 
+test.each([
+  [0.001, 64],
+  [0.25, 20],
+  [0.9, 6],
+])("a thread is handed 5 ms of work ahead: of bodies of %s ms that is %s, at most 64", (durationMs, most) => {
+  const bench = new Bench(1, 1, 64);
+  bench.teachShort(7, durationMs);
+  const started = Array.from({ length: 100 }, (_, i) =>
+    bench.step(ask(`${i}`, { type: 7, ahead: true })),
+  ).flat();
+  expect(started).toHaveLength(most);
+});
+
+test("a type whose bodies grow is handed ahead less, before it is no longer short", () => {
+  const bench = new Bench(1, 1, 64);
+  bench.teachShort(7, 0.01);
+  for (let i = 0; i < 20; i++) {
+    bench.step(ask("one", { type: 7, ahead: true }));
+    bench.done({ type: 7, aheadUs: bench.granted, durationMs: 0.5 });
+  }
+  const started = Array.from({ length: 100 }, (_, i) =>
+    bench.step(ask(`${i}`, { type: 7, ahead: true })),
+  ).flat();
+  expect(started.length).toBeLessThanOrEqual(12);
+  expect(started.length).toBeGreaterThanOrEqual(10);
+});
+
 test("a type that must not be handed ahead waits for a slot, however short it is", () => {
   const bench = new Bench(2);
   bench.teachShort(7);
@@ -109,7 +146,7 @@ test("one long run, and a type is no longer short", () => {
   const bench = new Bench(1);
   bench.teachShort(7);
   bench.step(ask("a", { type: 7, ahead: true }));
-  bench.done({ type: 7, short: true, durationMs: 5 });
+  bench.done({ type: 7, aheadUs: 100, durationMs: 5 });
   bench.step(ask("b", { type: 7, ahead: true }));
   expect(bench.step(ask("c", { type: 7, ahead: true }))).toEqual([]);
 });
@@ -132,7 +169,7 @@ test("a long job whose turn it is is not overtaken by short ones for ever", () =
   for (let i = 16; i < 30; i++) expect(bench.step(ask(`s${i}`, { type: 7, ahead: true }))).toEqual([]);
   let ends = 0;
   for (let started: string[] = []; !started.includes("long"); ends++)
-    started = bench.done({ type: 7, short: true, durationMs: 0.1 });
+    started = bench.done({ type: 7, aheadUs: 100, durationMs: 0.1 });
   expect(ends).toBe(16);
 });
 
@@ -143,40 +180,46 @@ test("a watermark below the threads hands nothing ahead: ROH's limit is exact", 
   expect(bench.step(ask("b", { type: 7, ahead: true }))).toEqual([]);
 });
 
-test("a suspect starts when nothing runs, and nothing starts beside it", () => {
-  const bench = new Bench(2);
+test("a suspect waits for no other job, and no other job for it: it has a process of its own", () => {
+  const bench = new Bench(3);
   bench.step(ask("a"));
-  expect(bench.step(ask("suspect", { alone: true }))).toEqual([]);
-  expect(bench.step(ask("b"))).toEqual([]);
+  expect(bench.step(ask("suspect", { suspect: "alone" }))).toEqual(["suspect"]);
+  expect(bench.step(ask("b"))).toEqual(["b"]);
+});
+
+test("suspects take slots as any job does, and go first", () => {
+  const bench = new Bench(1);
+  bench.step(ask("a"));
+  bench.step(ask("b"));
+  expect(bench.step(ask("suspect", { suspect: "beside" }))).toEqual([]);
   expect(bench.done()).toEqual(["suspect"]);
-  expect(bench.step(ask("c"))).toEqual([]);
-  expect(bench.done({ alone: true })).toEqual(["b", "c"]);
+  expect(bench.done({ suspect: "beside" })).toEqual(["b"]);
 });
 
-test("a suspect that runs long lets the others in, and two suspects never run together", () => {
-  const bench = new Bench(2);
-  expect(bench.step(ask("one", { alone: true }))).toEqual(["one"]);
-  expect(bench.step(ask("two", { alone: true }))).toEqual([]);
-  bench.step(ask("a"));
-  expect(bench.step({ t: "drained-enough" })).toEqual([]);
-  expect(bench.step({ t: "let-others-in" })).toEqual(["a"]);
-  expect(bench.done()).toEqual([]);
-  expect(bench.done({ alone: true })).toEqual(["two"]);
+test("suspects run beside each other until one of them must run alone", () => {
+  const bench = new Bench(4);
+  expect(bench.step(ask("one", { suspect: "beside" }))).toEqual(["one"]);
+  expect(bench.step(ask("two", { suspect: "beside" }))).toEqual(["two"]);
+  expect(bench.step(ask("alone", { suspect: "alone" }))).toEqual([]);
+  expect(bench.step(ask("three", { suspect: "beside" }))).toEqual([]);
+  expect(bench.step(ask("innocent"))).toEqual(["innocent"]);
+  expect(bench.done({ suspect: "beside" })).toEqual([]);
+  expect(bench.done({ suspect: "beside" })).toEqual(["alone"]);
+  expect(bench.done({ suspect: "alone" })).toEqual(["three"]);
 });
 
-test("a job that runs for ever keeps a suspect waiting, and the others only for ten seconds", () => {
-  const bench = new Bench(2);
-  bench.step(ask("for ever"));
-  stepAdmission(bench.state, ask("suspect", { alone: true }), 0, bench.out);
-  expect(bench.out.take()).toContainEqual({
-    op: "timer",
-    name: "drain",
-    afterMs: 10_000,
-    message: { t: "drained-enough" },
-  });
-  expect(bench.step(ask("b"))).toEqual([]);
-  expect(bench.step({ t: "drained-enough" })).toEqual(["b"]);
-});
+test.each(["beside", "alone"] as const)(
+  "a suspect that runs long (%s) lets one in that must run alone",
+  (suspect) => {
+    const bench = new Bench(2);
+    bench.step(ask("long", { suspect }));
+    expect(bench.step(ask("next", { suspect: "alone" }))).toEqual([]);
+    expect(bench.step({ t: "let-others-in", suspect })).toEqual(["next"]);
+    expect(bench.step(ask("last", { suspect: "beside" }))).toEqual([]);
+    expect(bench.done()).toEqual([]);
+    expect(bench.done({ suspect: "alone" })).toEqual(["last"]);
+  },
+);
 
 test("a job that was taken back is gone from the queue, and the next one starts in its place", () => {
   const bench = new Bench(1);
@@ -218,15 +261,15 @@ test("a slot that crosses with its withdrawal is free again, though nobody is le
   expect(bench.step(short)).toEqual(["short"]);
   expect(bench.step(ask("next"))).toEqual([]);
   expect(bench.step({ t: "withdraw", ask: short })).toEqual(["next"]);
-  expect(bench.state).toMatchObject({ used: 1, usedShort: 0 });
+  expect(bench.state).toMatchObject({ used: 1, usedShort: 0, aheadUs: 0 });
 });
 
-test("a suspect that was granted the process and withdrawn lets the others in", () => {
-  const bench = new Bench(1);
-  const suspect = ask("suspect", { alone: true });
+test("a suspect that was granted a slot and withdrawn lets the others in", () => {
+  const bench = new Bench(2);
+  const suspect = ask("suspect", { suspect: "alone" });
   expect(bench.step(suspect)).toEqual(["suspect"]);
-  expect(bench.step(ask("a"))).toEqual([]);
-  expect(bench.step({ t: "withdraw", ask: suspect })).toEqual(["a"]);
+  expect(bench.step(ask("next", { suspect: "alone" }))).toEqual([]);
+  expect(bench.step({ t: "withdraw", ask: suspect })).toEqual(["next"]);
 });
 
 test("a wedged body holds up no other, up to maxWedged; one beyond keeps its slot until it ends", () => {
@@ -236,22 +279,9 @@ test("a wedged body holds up no other, up to maxWedged; one beyond keeps its slo
   expect(bench.step({ t: "wedged" })).toEqual(["c"]);
   bench.step(ask("d"));
   expect(bench.step({ t: "wedged" })).toEqual([]);
-  const back = { t: "done", type: 0, short: false, alone: false, durationMs: 5, ran: true } as const;
+  const back = { t: "done", type: 0, aheadUs: 0, suspect: undefined, durationMs: 5, ran: true } as const;
   expect(bench.step({ ...back, wedged: true })).toEqual(["d"]);
   expect(bench.state).toMatchObject({ used: 3, wedged: 1 });
-});
-
-test("a suspect and a steady stream of others take turns: it gets the process in its second turn", () => {
-  const bench = new Bench(2);
-  bench.step(ask("a"));
-  bench.step(ask("suspect", { alone: true }));
-  bench.step(ask("b"));
-  expect(bench.step({ t: "drained-enough" })).toEqual(["b"]);
-  expect(bench.done()).toEqual([]);
-  expect(bench.step({ t: "drain-again" })).toEqual([]);
-  expect(bench.step(ask("c"))).toEqual([]);
-  expect(bench.done()).toEqual(["suspect"]);
-  expect(bench.done({ alone: true })).toEqual(["c"]);
 });
 
 const command = fc.record({
@@ -261,6 +291,55 @@ const command = fc.record({
   durationMs: fc.constantFrom(0.1, 0.1, 5),
 });
 
+/** What admission says to others: queues that it offers, those that it calls back, and whether it looks again. */
+function said(bench: Bench, message: AdmissionMessage<string>): string[] {
+  stepAdmission(bench.state, message, 0, bench.out);
+  return bench.out.take().flatMap((op) => {
+    if (op.op === "timer") return [op.name];
+    if (op.op === "effect") return op.effect.queues.map(({ partition }) => `offer ${partition}`);
+    return op.op === "cast" && op.to === owner.name ? [(op.message as GivesWay).t] : [];
+  });
+}
+
+const LOOK = { t: "look", pool: 0 } as const;
+const DONE = { t: "done", type: 0, aheadUs: 0, suspect: undefined, durationMs: 50, ran: true } as const;
+
+test("a queue is offered to other nodes when something has waited in it from one look to the next", () => {
+  const bench = new Bench(1);
+  expect(said(bench, ask("runs"))).toEqual([]);
+  expect(said(bench, ask("a"))).toEqual(["look 0"]);
+  expect(said(bench, ask("other", { lane: 1 }))).toEqual([]);
+  expect(said(bench, LOOK)).toEqual(["look 0", "offer p0"]);
+  expect(said(bench, DONE)).toEqual([]);
+  said(bench, ask("b"));
+  expect(said(bench, LOOK)).toEqual(["look 0", "offer p1"]);
+  expect(bench.done()).toEqual(["other"]);
+  expect(bench.done()).toEqual(["b"]);
+  expect(said(bench, LOOK)).toEqual([]);
+});
+
+test("a queue that gave way is offered no more before it is called back: when a body has ended, not when a slot comes back unused", () => {
+  const bench = new Bench(1);
+  bench.step(ask("runs"));
+  bench.step(ask("a"));
+  bench.step(ask("other", { lane: 1 }));
+  expect(said(bench, { t: "gave-way", lane: 0, pool: 0 })).toEqual([]);
+  expect(said(bench, LOOK)).toEqual(["look 0"]);
+  expect(said(bench, { ...DONE, durationMs: Number.POSITIVE_INFINITY })).toEqual([]);
+  expect(said(bench, DONE)).toEqual(["room"]);
+  expect(said(bench, DONE)).toEqual([]);
+});
+
+test.each([{ t: "wedged" }, { t: "resize", watermark: 2, threads: 2 }] as const)(
+  "a queue that gave way is called back when a slot comes otherwise: $t",
+  (message) => {
+    const bench = new Bench(1);
+    bench.step(ask("runs"));
+    bench.step({ t: "gave-way", lane: 0, pool: 0 });
+    expect(said(bench, message)).toEqual(["room"]);
+  },
+);
+
 test("whatever comes, bodies with a slot never exceed the watermark but for short ones handed ahead, and none is lost", () => {
   fc.assert(
     fc.property(
@@ -268,7 +347,7 @@ test("whatever comes, bodies with a slot never exceed the watermark but for shor
       fc.integer({ min: 1, max: 4 }),
       (commands, watermark) => {
         const bench = new Bench(watermark);
-        const running: { entry: string; short: boolean; type: number }[] = [];
+        const running: { entry: string; aheadUs: number; type: number }[] = [];
         const types = new Map<string, number>();
         const asks: Ask<string>[] = [];
         const withdrawn = new Set<string>();
@@ -277,7 +356,11 @@ test("whatever comes, bodies with a slot never exceed the watermark but for shor
             const answer = op.op === "cast" ? (op.message as AdmissionAnswer<string>) : undefined;
             if (answer?.t !== "start") continue;
             expect(withdrawn.has(answer.entry)).toBe(false);
-            running.push({ entry: answer.entry, short: answer.short, type: types.get(answer.entry) ?? 0 });
+            running.push({
+              entry: answer.entry,
+              aheadUs: answer.aheadUs,
+              type: types.get(answer.entry) ?? 0,
+            });
             asks.splice(
               asks.findIndex((a) => a.entry === answer.entry),
               1,
@@ -298,18 +381,19 @@ test("whatever comes, bodies with a slot never exceed the watermark but for shor
           } else {
             const ended = running.shift();
             if (ended === undefined) continue;
-            const { type, short } = ended;
+            const { type, aheadUs } = ended;
             stepAdmission(
               bench.state,
-              { t: "done", type, short, alone: false, durationMs, ran: true },
+              { t: "done", type, aheadUs, suspect: undefined, durationMs, ran: true },
               0,
               bench.out,
             );
           }
           look();
-          const long = running.filter((r) => !r.short).length;
+          const long = running.filter((r) => r.aheadUs === 0).length;
           expect(long).toBeLessThanOrEqual(watermark);
           expect(running.length - long).toBeLessThanOrEqual(16 * watermark);
+          expect(bench.state.aheadUs).toBe(running.reduce((sum, { aheadUs }) => sum + aheadUs, 0));
           expect(bench.state.lanes.size).toBe(asks.length);
           expect(asks.length > 0 ? running.length > 0 : true).toBe(true);
         }

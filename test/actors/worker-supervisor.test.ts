@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  type AdmissionEffect,
   type AdmissionMessage,
   type AdmissionState,
   admissionState,
@@ -27,6 +28,8 @@ class Bench {
     maxWedged: 1,
     handAhead: 16,
     announceWaiting: () => false,
+    pool: 0,
+    shares: false,
   });
   readonly #toAdmission: AdmissionMessage<Entry>[] = [];
   readonly state: WorkerSupervisorState;
@@ -35,6 +38,7 @@ class Bench {
     const services = {
       admission: fakeRef("admission"),
       callbacks: { has: () => false },
+      broker: { cluster: { knows: (job: string) => job !== "mine-alone" } },
     } as unknown as NodeServices;
     const self = fakeRef("supervisor");
     this.state = {
@@ -48,7 +52,14 @@ class Bench {
       places: 0,
       stopping: false,
     };
-    this.carry({ t: "open", lane: 0, partition: "p", queue: "q", concurrency: 10 });
+    this.carry({
+      t: "open",
+      lane: 0,
+      partition: "p",
+      queue: "q",
+      concurrency: 10,
+      owner: fakeRef("consumer"),
+    });
   }
 
   /** What a message made the supervisor do, in a word each. */
@@ -65,7 +76,7 @@ class Bench {
 
   /** Admission handles one message; its answers. */
   carry(message: AdmissionMessage<Entry>): WorkerSupervisorMessage[] {
-    const out = new Recorder<AdmissionMessage<Entry>, never>();
+    const out = new Recorder<AdmissionMessage<Entry>, AdmissionEffect>();
     stepAdmission(this.admission as AdmissionState<Entry>, message, 0, out);
     return out.take().flatMap((op) => (op.op === "cast" ? [op.message as WorkerSupervisorMessage] : []));
   }
@@ -75,8 +86,12 @@ class Bench {
     return this.#toAdmission.splice(0).flatMap((message) => this.carry(message));
   }
 
-  run(id: string, suspect?: Delivery["suspect"]): string[] {
-    const envelope = new Envelope({ id, job: "j", partition: "p", queue: "q", argsText: "null" });
+  run(
+    id: string,
+    suspect?: Delivery["suspect"],
+    more: { job?: string; executionKey?: string } = {},
+  ): string[] {
+    const envelope = new Envelope({ id, job: "j", partition: "p", queue: "q", argsText: "null", ...more });
     const delivery = { envelope, redelivered: false, suspect } as unknown as Delivery;
     return this.step({ t: "run", delivery, known: { type: 1, levels: [] } as never, lane: 0 });
   }
@@ -138,6 +153,26 @@ test("a pause that meets a worker on its way out holds the job all the same", ()
   expect(bench.step({ t: "again", entry, rescued: undefined })).toEqual(["effect: release"]);
 });
 
+test("where another node has room, what waits goes back; what has a key, is suspect or known here alone stays", () => {
+  const bench = new Bench();
+  const running = bench.started("1");
+  running.task = { hasEnded: false } as never;
+  bench.run("2");
+  bench.run("keyed", undefined, { executionKey: "k" });
+  bench.run("suspect", { crashes: 1, alone: false });
+  bench.run("known here", undefined, { job: "mine-alone" });
+  bench.run("3");
+  expect(bench.step({ t: "give-way", lane: 0 })).toEqual([
+    "worker:1: withdraw",
+    "admission: withdraw",
+    "effect: release",
+    "admission: withdraw",
+    "effect: release",
+  ]);
+  expect([...bench.state.entries.keys()]).toEqual(["1", "keyed", "suspect", "known here"]);
+  expect(bench.step({ t: "give-way", lane: 1 })).toEqual([]);
+});
+
 test("a job that comes again while its supervisor stops is handed back, not started", () => {
   const bench = new Bench();
   const entry = bench.started("1");
@@ -154,10 +189,10 @@ test("a suspect that is adopted without suspicion still lets the others in when 
   bench.run("1", { crashes: 1, alone: true });
   for (const answer of bench.carryAll()) bench.step(answer);
   bench.run("1");
-  expect(bench.admission.exclusive).toBe(true);
+  expect(bench.admission.aloneRuns).toBe(true);
   const [worker] = bench.out.spawned;
   if (worker === undefined) throw new Error("no worker was spawned");
   bench.step({ t: "exited", pid: worker.pid, reason: SHUTDOWN });
   bench.carryAll();
-  expect(bench.admission.exclusive).toBe(false);
+  expect(bench.admission).toMatchObject({ aloneRuns: false, suspectsRunning: 0 });
 });

@@ -38,11 +38,12 @@ class Bench {
       subscription: undefined,
     } as unknown as Delivery;
     const known = { name: "j", type: 3, levels: [1] } as never;
-    this.entry = Object.assign(new Entry(delivery, known, 0, 1), { slot: true, short: true, cancelled });
+    this.entry = Object.assign(new Entry(delivery, known, 0, 1), { slot: true, aheadUs: 100, cancelled });
     const services = {
       callbacks: { has: (name: CallbackName) => callbacks.includes(name) },
       admission: fakeRef("admission"),
       logger: { warn() {} },
+      maxCrashes: 3,
     } as unknown as NodeServices;
     const home = {
       services,
@@ -144,11 +145,48 @@ test("a beforeRun that hangs holds up no stop: its job goes back, and what it an
   expect(bench.step({ t: "vetoed", error: new Error("no") })).toEqual([]);
 });
 
-test("a suspect's start is durable before its body is given to a thread; alone, others come in after a while", () => {
+test("a suspect's start is durable before its body is given away; others come in after a while", () => {
   const bench = new Bench({ suspect: { crashes: 1, alone: true } });
+  bench.entry.suspect = "alone";
   expect(bench.step({ t: "go" })).toEqual(["mark"]);
-  expect(bench.step({ t: "marked" })).toEqual(["give", "timer: alone"]);
+  expect(bench.step({ t: "marked" })).toEqual(["give", "timer: others"]);
   expect(bench.step({ t: "others-in" })).toEqual(["others-in", "admission: let-others-in"]);
+  expect(bench.step({ t: "others-in" })).toEqual([]);
+});
+
+const died = {
+  kind: "failed",
+  failure: { kind: "crash", name: "Crash", message: "SIGSEGV", stack: undefined, final: false },
+  durationMs: 5,
+  processDied: true,
+} as const;
+
+test("a suspect whose process dies under it is counted first, then runs again with no attempt spent", () => {
+  const bench = new Bench({ suspect: { crashes: 0, alone: false } });
+  for (const message of [{ t: "go" }, { t: "marked" }] as const) bench.step(message);
+  expect(bench.step({ t: "outcome", outcome: died })).toEqual(["admission: done", "count-crash"]);
+  const counted = { t: "crash-counted", crashes: 1, failure: died.failure } as const;
+  expect(bench.step(counted)).toEqual(["supervisor: again", "stop"]);
+});
+
+test("a suspect whose process has died maxCrashes times is buried as poison, unless it was cancelled meanwhile", () => {
+  const counted = { t: "crash-counted", crashes: 3, failure: died.failure } as const;
+  for (const [wanted, plan] of [
+    [undefined, "settle: bury"],
+    ["cancel", "settle: cancel"],
+  ] as const) {
+    const bench = new Bench({ suspect: { crashes: 2, alone: true } });
+    for (const message of [{ t: "go" }, { t: "marked" }] as const) bench.step(message);
+    bench.step({ t: "outcome", outcome: died });
+    if (wanted !== undefined) bench.step({ t: "abort", reason: wanted });
+    expect(bench.step(counted)).toEqual([plan]);
+  }
+});
+
+test("a process that dies under a job that is no suspect is a failed attempt", () => {
+  const bench = new Bench({});
+  bench.step({ t: "go" });
+  expect(bench.step({ t: "outcome", outcome: died })).toEqual(["admission: done", "settle: retry"]);
 });
 
 test("a suspect that is cancelled or taken back while its start is made durable does not start", () => {

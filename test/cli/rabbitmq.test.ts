@@ -113,4 +113,34 @@ describeAmqp("on RabbitMQ", (url) => {
       expect(stdout + stderr).not.toMatch(/secret|nobody/);
     }
   });
+
+  test("--nodes keeps so many processes alive, one that is killed comes again, and a signal stops all in order", async () => {
+    const { place, broker } = shared();
+    const jobs = ["--jobs", "jobs", "--partition", "mine", "--queue", "sums=1", "--threads", "1"];
+    const all = place.start("start", "--nodes", "2", ...broker, ...jobs, "--json");
+    const records = () => all.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const ofType = (type: string) => records().filter((record) => record.type === type);
+    const started = async (count: number) => {
+      await vi.waitUntil(() => ofType("node.started").length >= count, { timeout: 60_000 });
+      return ofType("node.started");
+    };
+    const [first] = await started(2);
+    expect(new Set(ofType("node.started").map(({ node }) => node)).size).toBe(2);
+    expect(ofType("process.started").map(({ process }) => process)).toEqual([1, 2]);
+
+    process.kill(Number(first?.pid), "SIGKILL");
+    await all.line('"process.exited"');
+    expect(ofType("process.exited")).toMatchObject([{ pid: first?.pid, signal: "SIGKILL" }]);
+    const [, , third] = await started(3);
+    expect(third?.pid).not.toBe(first?.pid);
+
+    await place.run("enqueue", "sum", '{"a":1,"b":2}', ...MINE, ...broker);
+    expect(JSON.parse(await all.line('"job.completed"'))).toMatchObject({ result: 3 });
+
+    all.kill("SIGTERM");
+    expect(await all.ended).toMatchObject({ code: 0, stderr: "" });
+    expect(ofType("node.stopped")).toHaveLength(2);
+    expect(records().at(-1)).toMatchObject({ type: "processes.stopped" });
+    for (const { pid } of [...ofType("node.started")]) expect(() => process.kill(Number(pid), 0)).toThrow();
+  });
 });

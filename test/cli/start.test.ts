@@ -129,10 +129,9 @@ test("a body that hangs in a native call is named, and the process ends itself b
   place.job("noop", "() => {}");
   place.file(
     "node.mjs",
-    `export default { jobs: "jobs", threads: 2, grace: 0, shutdownTimeout: 10, captureStack: false };`,
+    `export default { jobs: "jobs", threads: 2, spares: 0, grace: 0, shutdownTimeout: 10, captureStack: false };`,
   );
-  await place.run("enqueue", "hangs", JSON.stringify({ pipe }), "--id", "h1", "--declare");
-  await place.run("enqueue", "noop", "--id", "n1");
+  await place.enqueue({ name: "hangs", id: "h1", args: { pipe } }, { name: "noop", id: "n1" });
   const node = place.start("start", "--config", "node.mjs", "--json");
   await node.line(/"job\.started".*"h1"/);
   await node.line(/"job\.completed".*"n1"/);

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const ENQUEUE = fileURLToPath(new URL("../fixtures/enqueue.mjs", import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
@@ -29,7 +30,7 @@ export class Running {
   #waiting: (() => void)[] = [];
 
   constructor(folder: string, args: readonly string[], input: string | undefined) {
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: "pipe" });
+    const child = spawn(process.execPath, [...args], { cwd: folder, stdio: "pipe" });
     this.child = child;
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       this.#stdout += text;
@@ -111,9 +112,19 @@ export class Place {
     return this.#spawn(args, undefined);
   }
 
+  startWith(input: string, ...args: readonly string[]): Running {
+    return this.#spawn(args, input);
+  }
+
   /** Runs a command to its end. */
   run(...args: readonly string[]): Promise<Ended> {
     return this.#spawn(args, undefined).ended;
+  }
+
+  /** Several jobs by one process: of a command each, most would be loading. */
+  async enqueue(...jobs: readonly { name: string; id: string; args?: unknown }[]): Promise<void> {
+    const { code, stderr } = await this.#started([ENQUEUE, JSON.stringify(jobs)], undefined).ended;
+    if (code !== 0) throw new Error(stderr);
   }
 
   runWith(input: string, ...args: readonly string[]): Promise<Ended> {
@@ -121,6 +132,10 @@ export class Place {
   }
 
   #spawn(args: readonly string[], input: string | undefined): Running {
+    return this.#started([MAIN, ...args], input);
+  }
+
+  #started(args: readonly string[], input: string | undefined): Running {
     const running = new Running(this.folder, args, input);
     this.#running.push(running);
     return running;

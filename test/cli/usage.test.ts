@@ -128,3 +128,25 @@ test("with --json a mistake is one line of JSON", async () => {
     error: { code: "UsageError", message: expect.stringContaining('did you mean "start"') },
   });
 });
+
+test.each([
+  [
+    ["--nodes", "0", "--broker", "amqp://localhost"],
+    /^UsageError: --nodes: expected a whole number from 1 to 100, got "0"/,
+  ],
+  [["--nodes", "2"], /^UsageError: --nodes is for nodes that share a RabbitMQ: give --broker/],
+  [["--nodes", "2", "--data", "x"], /^UsageError: --nodes is for nodes that share a RabbitMQ/],
+])("start %j is refused", async (args, told) => {
+  const { code, stderr } = await new Place().run("start", ...args);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(told);
+});
+
+test("several nodes with one name are refused before any is started", async () => {
+  const place = new Place();
+  place.file("one.mjs", 'export default { node: "only" };\n');
+  const args = ["--nodes", "2", "--broker", "amqp://localhost", "--config", "one.mjs"];
+  const { code, stderr } = await place.run("start", ...args);
+  expect(code).toBe(2);
+  expect(stderr).toContain('leave node: "only" out of the --config');
+});

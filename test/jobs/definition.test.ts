@@ -51,12 +51,17 @@ test("every field is taken over, durations in milliseconds", () => {
     executionKey: () => undefined,
     maxExecutionTime: "30 seconds",
     retry: { levels },
-    runsIn: "thread",
+    runsIn: "process",
     perform(args: { id: number }) {
       return args.id;
     },
   });
-  expect(job).toMatchObject({ queue: "images", maxExecutionTimeMs: 30_000, retry: { levels: [1, 10, 60] } });
+  expect(job).toMatchObject({
+    queue: "images",
+    maxExecutionTimeMs: 30_000,
+    retry: { levels: [1, 10, 60] },
+    runsIn: "process",
+  });
   levels.push(5);
   expect(job.retry).toEqual({ levels: [1, 10, 60] });
   expect(job.queueKey?.({ id: 7 })).toBe("resize:7");
@@ -91,14 +96,20 @@ test.each([
   ["fractions of seconds", { name: "a", perform, retry: { levels: [1.5] } }, "got 1.5"],
   ["65 levels", { name: "a", perform, retry: { levels: new Array(65).fill(1) } }, "at most 64 entries"],
   ["a mistyped level", { name: "a", perform, retry: { levels: [1], level: 2 } }, 'did you mean "levels"?'],
+  ["a worker beside a body", { name: "a", perform, runsIn: { worker: "py" } }, "the worker has the body"],
+  ["a worker of no name", { name: "a", runsIn: { worker: "" } }, "runsIn: worker: "],
+  ["no body", { name: "a" }, "perform: expected a function"],
   [
-    "a process",
-    { name: "a", perform, runsIn: "process" },
-    '"process" is not supported yet; "thread" is supported',
+    "a moon",
+    { name: "a", perform, runsIn: "moon" },
+    '"moon" is not known; "thread", "process" and { worker: "type" } are',
   ],
-  ["a worker", { name: "a", perform, runsIn: { worker: "py" } }, "is not supported yet"],
-  ["a moon", { name: "a", perform, runsIn: "moon" }, '"moon" is not known; "thread" is supported'],
-  ["a pool", { name: "a", perform, pool: "image" }, "pool: not supported yet"],
+  ["a pool that is no name", { name: "a", perform, pool: "a b" }, "pool: "],
+  [
+    "a pool for a process",
+    { name: "a", perform, pool: "image", runsIn: "process" },
+    "pool: only threads are in pools",
+  ],
   ["a mistyped key", { name: "a", perform, quueKey: 1 }, 'unknown key "quueKey" (did you mean "queueKey"?)'],
 ])("%s is refused", (_what, options, problem) => {
   expect(problemOf(options)).toContain(problem);

@@ -137,6 +137,7 @@ test("an ES module imports every entry, and a job runs in a thread on the embedd
     `import { embedded, Runtime } from "spillway";
      import { defineJob } from "spillway/job";
      import { Spillway } from "spillway/effect";
+     import { startGloom } from "spillway/gateways";
      import { drain, perform, startTestRuntime, VirtualClock } from "spillway/testing";
      const runtime = await Runtime.start({
        broker: embedded({ path: "./data" }),
@@ -146,7 +147,7 @@ test("an ES module imports every entry, and a job runs in a thread on the embedd
      const result = await runtime.execute("sum", { a: 1, b: 2 }, { partition: "myapp" });
      await runtime.stop();
      const inline = await perform(defineJob({ name: "inline", perform: (n) => n + 1 }), 1);
-     const entries = [Spillway.layer, drain, startTestRuntime, VirtualClock].map((one) => typeof one);
+     const entries = [Spillway.layer, startGloom, drain, startTestRuntime, VirtualClock].map((one) => typeof one);
      console.log(JSON.stringify({ ...result, inline, entries }));`,
   );
   const { code, stdout, stderr } = await node("service.mjs");
@@ -155,9 +156,30 @@ test("an ES module imports every entry, and a job runs in a thread on the embedd
   expect(said).toMatchObject({
     sum: 3,
     inline: 2,
-    entries: ["function", "function", "function", "function"],
+    entries: ["function", "function", "function", "function", "function"],
   });
   expect(said.threadId).toBeGreaterThan(0);
+});
+
+test("without zeromq all of the gateways are there; only what speaks Powerhose says what to install", async () => {
+  file(
+    "no-zeromq.mjs",
+    `import { memory, Runtime } from "spillway";
+     import { JobRunner, PowerhoseWorker, powerhose } from "spillway/gateways";
+     const logger = { debug() {}, info() {}, warn() {}, error() {} };
+     const gateways = [powerhose({ serves: "x", endpoint: "ipc://x.ipc" })];
+     for (const start of [
+       () => new JobRunner("ipc://x.ipc").start(),
+       () => new PowerhoseWorker("ipc://x.ipc", "ipc://y.ipc", () => "").run(),
+       () => Runtime.start({ broker: memory(), gateways, logger }),
+     ])
+       console.log(await start().catch(({ code, message }) => code + " " + message));`,
+  );
+  const { code, stdout, stderr } = await node("no-zeromq.mjs");
+  expect(code, stderr).toBe(0);
+  const told = stdout.trim().split("\n");
+  expect(told).toHaveLength(3);
+  for (const line of told) expect(line).toMatch(/^ZeromqMissing .*npm i zeromq@6/);
 });
 
 test("a CommonJS module requires every entry", async () => {
@@ -166,18 +188,19 @@ test("a CommonJS module requires every entry", async () => {
     `const { memory, Runtime, SpillwayError } = require("spillway");
      const { defineJob } = require("spillway/job");
      const { Spillway } = require("spillway/effect");
+     const { startGloom } = require("spillway/gateways");
      const { perform } = require("spillway/testing");
      (async () => {
        const runtime = await Runtime.start({ broker: memory(), jobs: "jobs", partitions: { p: { default: 1 } } });
        const { sum } = await runtime.execute("sum", { a: 2, b: 3 }, { partition: "p" });
        await runtime.stop();
        const job = defineJob({ name: "inline", perform: (n) => n * 2 });
-       console.log(sum, await perform(job, 4), typeof Spillway, SpillwayError.prototype instanceof Error);
+       console.log(sum, await perform(job, 4), typeof Spillway, typeof startGloom, SpillwayError.prototype instanceof Error);
      })();`,
   );
   const { code, stdout, stderr } = await node("service.cjs");
   expect(code, stderr).toBe(0);
-  expect(stdout).toBe("5 8 function true\n");
+  expect(stdout).toBe("5 8 function function true\n");
 });
 
 test("types flow from a definition to enqueue and result, for whoever installs the package", async () => {

@@ -1,6 +1,10 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { createJob } from "../../src/jobs/create.ts";
 import { defineJob } from "../../src/jobs/definition.ts";
+import type { RuntimeOptions } from "../../src/runtime/options.ts";
 import { startRuntime } from "../../src/runtime/runtime.ts";
 import { brokers, jobs, Place, quiet, start } from "./support.ts";
 
@@ -51,6 +55,10 @@ describe.each(brokers)("on $kind", (kind) => {
     });
     await expect(runtime.buried.list("p", "nope")).rejects.toMatchObject({ code: "UnknownQueue" });
     await expect(runtime.queues.pause("nope", "default")).rejects.toMatchObject({ code: "UnknownPartition" });
+    const bindings = [{ exchange: "orders", type: "fanout", toJob: () => ({ job: "sum" }) }] as const;
+    await expect(
+      runtime.partitions.start("p", { default: { concurrency: 1, bindings } }),
+    ).rejects.toMatchObject({ code: "InvalidOptions", message: expect.stringContaining("needs rabbitmq") });
     await expect(runtime.partitions.stop("nope")).rejects.toMatchObject({ code: "PartitionNotRunning" });
   });
 
@@ -107,6 +115,46 @@ test("a folder of jobs that is not there, and a module that is no job, are error
     code: "InvalidJob",
   });
   await expect(start([5])).rejects.toMatchObject({ code: "InvalidOptions" });
+});
+
+test("two jobs of one name are an error at start, in a folder and in a list", async () => {
+  const [kind] = brokers;
+  const place = new Place();
+  const file = (name: string) => {
+    const path = join(place.folder, name);
+    writeFileSync(path, 'export default { name: "same", perform() {} };');
+    return path;
+  };
+  const [first, second] = [file("a.mjs"), file("b.mjs")];
+  const start = (jobs: NonNullable<RuntimeOptions["jobs"]>) =>
+    startRuntime({ broker: kind.of(place), jobs, logger: quiet }, {});
+  await expect(start(place.folder)).rejects.toMatchObject({
+    code: "InvalidJob",
+    message: expect.stringContaining("a.mjs and "),
+  });
+  const made = { ...defineJob({ name: "same", perform() {} }), module: pathToFileURL(second).href };
+  await expect(start([made, first])).rejects.toMatchObject({
+    code: "InvalidOptions",
+    message: expect.stringMatching(/two jobs are named "same", in .*b\.mjs and .*a\.mjs/),
+  });
+});
+
+test("what can only be known in a thread fails its jobs with that reason, and no other's", async () => {
+  const [kind] = brokers;
+  const broken = ["throws-here.mjs", "nothing-here.mjs"].map(
+    (name) => new URL(`../fixtures/broken/${name}`, import.meta.url),
+  );
+  const runtime = await start(kind, new Place(), { jobs: [...broken, jobs] });
+  const run = (job: string) => runtime.execute(job, { x: 1 }, { partition: "p" });
+  await expect(run("throws-here")).rejects.toMatchObject({
+    code: "JobBuried",
+    message: expect.stringContaining("only the main thread may load this"),
+  });
+  await expect(run("nothing-here")).rejects.toMatchObject({
+    code: "JobBuried",
+    message: expect.stringContaining("has no job as its default export"),
+  });
+  expect(await run("sum")).toBe(2);
 });
 
 test("a folder that another runtime holds is BrokerInUse with its holder, and its own runtime goes on", async () => {

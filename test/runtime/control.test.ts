@@ -166,6 +166,47 @@ describe.each(brokers)("on $kind", (kind) => {
     expect(await runtime.node.runningWorkers()).toEqual([]);
   });
 
+  test("an inactive node starts no new partition, and those that run go on", async () => {
+    const runtime = await start(kind, new Place());
+    expect([runtime.system.isActive(), runtime.system.isConnected()]).toEqual([true, true]);
+    runtime.system.setInactive();
+    expect(runtime.system.isActive()).toBe(false);
+    const waiting = next(runtime, "partition.waiting");
+    expect(await runtime.partitions.start("late", { default: 1 })).toBe("waiting");
+    expect(await waiting).toMatchObject({ partition: "late" });
+    expect(await runtime.node.waitingPartitions()).toEqual({ late: { default: 1 } });
+    expect(await runtime.execute("sum", { x: 1 }, { partition: "p" })).toBe(2);
+    expect(await runtime.partitions.reconfigure("p", { default: 1 })).toBe("running");
+    const again = next(runtime, "partition.running");
+    await runtime.node.forceStop("p");
+    expect(await again).toMatchObject({ partition: "p" });
+    expect(await runtime.node.runningPartitionIds()).toEqual(["p"]);
+  });
+
+  test("a node that is unsubscribed takes no more jobs; what runs ends in its own time", async () => {
+    const place = new Place();
+    const runtime = await start(kind, place, { watermark: 1 });
+    const until = place.path();
+    const one = started(runtime, 1);
+    const first = await runtime.enqueue("hold", { until }, { partition: "p" });
+    await one;
+    const second = await runtime.enqueue("sum", { x: 1 }, { partition: "p" });
+    await runtime.system.unsubscribeAll();
+    expect((await runtime.node.partitions()).p?.default).toMatchObject({
+      ready: 1,
+      running: 1,
+      consumers: 0,
+    });
+    expect(await runtime.partitions.start("late", { default: 1 })).toBe("running");
+    place.open(until);
+    expect(await first.result()).toBe("hold");
+    expect((await runtime.info.queuedJobs("p", "default")).jobs.map(({ envelope }) => envelope.id)).toEqual([
+      second.id,
+    ]);
+    await runtime.stop();
+    expect(runtime.system.isConnected()).toBe(false);
+  });
+
   test("info has one entry a node, and commands can be registered and called", async () => {
     const runtime = await start(kind, new Place(), { node: "me" });
     expect(await runtime.system.call("ping")).toEqual([{ node: "me", ok: true, value: "pong" }]);

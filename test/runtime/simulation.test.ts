@@ -1,6 +1,6 @@
 /**
  * Random stories of one node, without threads and with a clock that moves when told: jobs come, run, fail, snooze and
- * are cancelled, queues pause, parts of the tree are killed. At the end every job has ended once, where it can be
+ * are cancelled, queues pause, the node is resized, parts of the tree are killed. At the end every job has ended once, where it can be
  * seen; no two ran under one key; no slot, key or waiter is left.
  */
 import fc from "fast-check";
@@ -39,7 +39,8 @@ type Command =
   | { readonly do: "advance"; readonly ms: number }
   | { readonly do: "kill"; readonly actor: (typeof KILLABLE)[number] }
   | { readonly do: "kill-worker"; readonly pick: number }
-  | { readonly do: "kill-admission" };
+  | { readonly do: "kill-admission" }
+  | { readonly do: "resize"; readonly threads: number; readonly watermark: number };
 
 const queue = fc.constantFrom("default", "other");
 const command: fc.Arbitrary<Command> = fc.oneof(
@@ -67,6 +68,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("kill"), actor: fc.constantFrom(...KILLABLE) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("kill-worker"), pick: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.constant({ do: "kill-admission" }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("resize"),
+      threads: fc.constantFrom(1, 2, 4),
+      watermark: fc.constantFrom(1, 2, 4),
+    }),
+  },
 ) as fc.Arbitrary<Command>;
 
 class Story {
@@ -136,6 +145,11 @@ class Story {
       case "advance":
         await this.clock.advance(command.ms);
         break;
+      case "resize": {
+        const { threads, watermark } = command;
+        await this.runtime.node.resize({ threads, watermark: Math.min(threads, watermark) });
+        break;
+      }
       default:
         await this.#kill(command);
     }
