@@ -19,7 +19,7 @@ export function write(folder, what, { id, attempt }, key) {
   const path = join(folder, `${process.pid}.jsonl`);
   const file = open.get(path) ?? openSync(path, "a");
   open.set(path, file);
-  writeSync(file, `${JSON.stringify({ what, id, attempt, key, at: now() })}\n`);
+  writeSync(file, `${JSON.stringify({ what, id, attempt, key, at: now(), parent: process.ppid })}\n`);
 }
 
 /** Reads on where it stopped: `runs` has every run of a body, in the order in which they were found. */
@@ -53,9 +53,9 @@ export class Journal {
     return [...(this.#files.get(`${pid}.jsonl`)?.open.values() ?? [])];
   }
 
-  #take({ what, id, attempt, key, at }, pid, open) {
+  #take({ what, id, attempt, key, at, parent }, pid, open) {
     if (what === "start") {
-      const run = { id, attempt, key, pid, startedAt: at, endedAt: undefined };
+      const run = { id, attempt, key, pid, parent, startedAt: at, endedAt: undefined };
       open.set(id, run);
       this.runs.push(run);
       this.started.add(id);

@@ -9,7 +9,7 @@ const AROUND_MS = 15_000;
 
 export function resultOf({ options, plan, producers, nodes, journal, kill, left }) {
   const { confirmed, refused, calls, again } = producers;
-  const runs = journal.runs.map((run) => closed(run, kill));
+  const runs = journal.runs.map((run) => closed(ofNode(run, nodes.names), kill));
   const byJob = groups(runs, ({ id }) => id);
   const pairs = plan
     .filter(({ kind }) => kind === "once")
@@ -37,6 +37,11 @@ export function resultOf({ options, plan, producers, nodes, journal, kill, left 
     elections: nodes.elections.map(({ node, epoch }) => ({ node, epoch })),
     kill: kill === undefined ? null : killOf(kill, { runs, keyed, calls, nodes }),
   };
+}
+
+/** What the killed node had in hand runs in a process of its own, whose parent is its node. */
+function ofNode(run, names) {
+  return names.has(run.parent) ? { ...run, pid: run.parent } : run;
 }
 
 /** What SIGKILL cut off lasted until then; any other that has no end has none. */

@@ -11,6 +11,12 @@ import { expect, test } from "vitest";
 import { type EventType, eventTypes } from "../../src/actors/events.ts";
 import { rabbitOptionNames } from "../../src/amqp/options.ts";
 import { commands } from "../../src/cli/commands.ts";
+import { gloomOptionNames } from "../../src/gateways/gloom/options.ts";
+import {
+  powerhoseOptionNames,
+  runnerOptionNames,
+  workerOptionNames,
+} from "../../src/gateways/powerhose/options.ts";
 import { SpillwayError } from "../../src/kernel/errors.ts";
 import { optionNames } from "../../src/runtime/options.ts";
 import { filesBelow, lineOf, ROOT, type SourceFile, type SyntaxNode, sources } from "./source.ts";
@@ -173,6 +179,27 @@ test("options of rabbitmq have a row each, in their order, and are the ones that
   expect(firstCells("docs/options.md", "Of `rabbitmq`")).toEqual(rabbitOptionNames);
   expect([...members("src/amqp/options.ts", "RabbitOptions").keys()]).toEqual(rabbitOptionNames);
 });
+
+test("options of Gloom's gateway have a row each, in their order, and are the ones that are typed", () => {
+  expect(firstCells("docs/gateways.md", "Of Gloom")).toEqual(gloomOptionNames);
+  expect([...members("src/gateways/gloom/options.ts", "GloomOptions").keys()]).toEqual(gloomOptionNames);
+});
+
+test.each([
+  ["Of the Powerhose gateway", "PowerhoseOptions", powerhoseOptionNames],
+  ["Of `JobRunner`", "JobRunnerOptions", runnerOptionNames],
+  ["Of `PowerhoseWorker`", "PowerhoseWorkerOptions", workerOptionNames],
+])(
+  "options of Powerhose have a row each, in their order, and are the ones that are typed: %s",
+  (heading, type, names) => {
+    expect(firstCells("docs/gateways.md", heading)).toEqual(names);
+    const inherited =
+      type === "JobRunnerOptions"
+        ? [...members("src/runtime/worker-options.ts", "UpkeepOptions").keys()]
+        : [];
+    expect([...members("src/gateways/powerhose/options.ts", type).keys(), ...inherited]).toEqual(names);
+  },
+);
 
 test("options of enqueue and of execute have a row each, in their order", () => {
   expect(firstCells("docs/options.md", "Of `enqueue`")).toEqual([

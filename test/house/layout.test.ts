@@ -15,18 +15,22 @@ const HEADER_LINES_MIN = 3;
 const HEADER_LINES_MAX = 8;
 
 const BELOW_ACTORS = ["kernel", "jobs", "broker", "threads"];
-const BELOW_RUNTIME = [...BELOW_ACTORS, "embedded", "amqp", "actors"];
-/** What each folder may import, beside itself. Nothing imports what plugs in; a port is defined below instead. */
+const BELOW_RUNTIME = [...BELOW_ACTORS, "persist", "embedded", "amqp", "actors"];
+/**
+ * What each folder may import, beside itself. Nothing imports what plugs in, for which a port is defined below, but the
+ * command, which puts it together.
+ */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernel: [],
   jobs: [],
   broker: ["kernel", "jobs"],
-  embedded: ["kernel", "jobs", "broker"],
-  amqp: ["kernel", "jobs", "broker"],
+  persist: ["kernel", "jobs", "broker"],
+  embedded: ["kernel", "jobs", "broker", "persist"],
+  amqp: ["kernel", "jobs", "broker", "persist"],
   threads: ["kernel", "jobs"],
   actors: BELOW_ACTORS,
   runtime: BELOW_RUNTIME,
-  cli: [...BELOW_RUNTIME, "runtime"],
+  cli: [...BELOW_RUNTIME, "runtime", "gateways"],
   gateways: [...BELOW_RUNTIME, "runtime"],
   dashboard: [...BELOW_RUNTIME, "runtime"],
   telemetry: [...BELOW_RUNTIME, "runtime"],
