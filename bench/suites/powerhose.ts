@@ -44,10 +44,11 @@ type Ask = (id: string, data: string) => Promise<string>;
 
 async function throughRunner(bench: Bench, crew: Crew, jobs: number, inFlight: number): Promise<Sample> {
   const { JobRunner } = await loadGateways();
-  const runner = new JobRunner(crew.endpoint);
+  const endpoint = crew.place();
+  const runner = new JobRunner(endpoint);
   await runner.start();
   try {
-    await crew.work();
+    await crew.work(endpoint);
     while (runner.workers.length < WORKERS) await later(LOOK_MS);
     const sample = await echo(bench, jobs, inFlight, (id, data) => runner.execute(id, data, "30 seconds"));
     bench.check("bodies of Powerhose's workers", jobs, await crew.leave());
@@ -58,9 +59,10 @@ async function throughRunner(bench: Bench, crew: Crew, jobs: number, inFlight: n
 }
 
 async function throughLoop(bench: Bench, crew: Crew, jobs: number, inFlight: number): Promise<Sample> {
-  const loop = await BareLoop.start(crew.endpoint);
+  const endpoint = crew.place();
+  const loop = await BareLoop.start(endpoint);
   try {
-    await crew.work();
+    await crew.work(endpoint);
     while (loop.workers < WORKERS) await later(LOOK_MS);
     // more would only wait in front of it
     const sample = await echo(bench, jobs, Math.min(inFlight, WORKERS), loop.ask);
@@ -89,12 +91,11 @@ async function echo(bench: Bench, jobs: number, callers: number, ask: Ask): Prom
 
 /** The workers' processes, and where they and their master meet. */
 class Crew {
-  readonly endpoint: string;
   readonly #folder: string;
   readonly #peers: readonly Peer[];
+  #places = 0;
 
   private constructor(folder: string, peers: readonly Peer[]) {
-    this.endpoint = `ipc://${join(folder, "master")}`;
     this.#folder = folder;
     this.#peers = peers;
   }
@@ -107,9 +108,14 @@ class Crew {
     );
   }
 
-  /** They begin to register. */
-  async work(): Promise<void> {
-    const { endpoint } = this;
+  /** Where nobody has listened yet: ZeroMQ lets go of a place some time after it is closed. */
+  place(): string {
+    this.#places += 1;
+    return `ipc://${join(this.#folder, `master-${this.#places}`)}`;
+  }
+
+  /** They begin to register there. */
+  async work(endpoint: string): Promise<void> {
     const told = this.#peers.map((peer, n) =>
       peer.ask("work", { endpoint, workpoint: `ipc://${join(this.#folder, `worker-${n}`)}` }),
     );

@@ -53,8 +53,9 @@ class Powerhose implements PowerhoseGateway, MasterWatch {
 
   async stop(): Promise<void> {
     this.endpoint = undefined;
-    this.#master?.stop();
+    const master = this.#master;
     this.#master = undefined;
+    await master?.stop();
   }
 
   describe(): Readonly<Record<string, unknown>> {

@@ -8,7 +8,7 @@
 import type { Context, Reply } from "zeromq";
 import { Hand, type HandOwner } from "./hand.ts";
 import { type Answer, type Caller, ERROR, pong, REMOVED, readRequest } from "./wire.ts";
-import { bind, loadZeromq, unbind, type Zeromq } from "./zeromq.ts";
+import { type Bound, bind, loadZeromq, type Zeromq } from "./zeromq.ts";
 
 /** What the one who has jobs is told. */
 export interface MasterWatch {
@@ -46,9 +46,7 @@ export class Master implements HandOwner {
   readonly #hands = new Map<string, Hand>();
   /** Those that are told to go when they next ping. */
   readonly #dismissed = new Set<string>();
-  #open:
-    | { readonly zmq: Zeromq; readonly context: Context; readonly reply: Reply; readonly bound: string }
-    | undefined;
+  #open: { readonly zmq: Zeromq; readonly context: Context; readonly bound: Bound } | undefined;
 
   constructor(options: MasterOptions, watch: MasterWatch) {
     this.#options = options;
@@ -74,16 +72,18 @@ export class Master implements HandOwner {
       receiveHighWaterMark: MOST_ASKED,
     });
     const bound = await bind(reply, endpoint);
-    this.#open = { zmq, context, reply, bound };
+    this.#open = { zmq, context, bound };
     void this.#serve(reply);
-    return bound;
+    return bound.endpoint;
   }
 
-  stop(): void {
+  /** Resolves when another may listen there. */
+  async stop(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
-    if (open !== undefined) unbind(open.reply, open.bound);
+    const closed = open?.bound.close();
     for (const hand of [...this.#hands.values()]) hand.close("the master stops");
+    await closed;
   }
 
   /** Registered, whatever they do. */

@@ -84,7 +84,7 @@ export class JobRunner {
       const bound = await master.start();
       // It may have been stopped meanwhile.
       if (this.#master === master) this.#bound = bound;
-      else master.stop();
+      else await master.stop();
     } catch (error) {
       if (this.#master === master) {
         this.#master = undefined;
@@ -94,15 +94,16 @@ export class JobRunner {
     }
   }
 
-  /** What waits or runs fails with `ExecutionFailed`; may be called twice, and started again after it. */
+  /** What waits or runs fails with `ExecutionFailed`; resolves when another may listen there. May be called twice, and started again after it. */
   async stop(): Promise<void> {
     const master = this.#master;
     const started = this.#started;
     this.#master = undefined;
     this.#started = undefined;
     this.#bound = undefined;
-    master?.stop();
+    const closed = master?.stop();
     for (const one of [...this.#waiting]) one.stop();
+    await closed;
     await started?.catch(() => {});
   }
 

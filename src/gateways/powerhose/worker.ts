@@ -10,7 +10,7 @@ import { isNonRetryable, isSnooze } from "../../jobs/signals.ts";
 import { MasterLost } from "../errors.ts";
 import { type CheckedWorker, checkWorkerOptions, type PowerhoseWorkerOptions } from "./options.ts";
 import { ERROR, join, jsonWithout, type Ordered, type Pong, readJob, readPong, request } from "./wire.ts";
-import { bind, loadZeromq, unbind, type Zeromq } from "./zeromq.ts";
+import { bind, loadZeromq, type Zeromq } from "./zeromq.ts";
 
 /** Gets `[id, data]`, gives the result. What it throws is told to a master of Spillway's as an error, to others as text. */
 export type PowerhoseTarget = (
@@ -77,19 +77,20 @@ export class PowerhoseWorker {
   async #run(): Promise<void> {
     const zmq = await loadZeromq();
     const reply = new zmq.Reply({ linger: LINGER_MS, maxMessageSize: this.#options.maxMessage });
-    this.#workpoint = await bind(reply, this.#workpoint);
+    const bound = await bind(reply, this.#workpoint);
+    this.#workpoint = bound.endpoint;
     try {
       this.#listen(reply);
       const work = this.#work(reply);
       await this.#pingLoop(zmq);
       await this.#body?.ended;
       await this.#say(zmq, "REMOVE");
-      unbind(reply, this.#workpoint);
+      await bound.close();
       await work;
     } finally {
       this.#body?.abort.abort();
-      unbind(reply, this.#workpoint);
       this.#master?.close();
+      await bound.close();
     }
   }
 

@@ -24,28 +24,55 @@ export function loadZeromq(): Promise<Zeromq> {
 interface Bindable {
   readonly lastEndpoint: string | null;
   readonly closed: boolean;
+  readonly events: { on(type: "close" | "end", listener: () => void): unknown };
   bind(address: string): Promise<void>;
   close(): void;
 }
 
-/**
- * Binds, and says where: a port of 0 or a `*` is another word for one that is free.
- * @throws EndpointUnavailable, with the socket closed, also where somebody listens at the end of a path: ZeroMQ would take it from them.
- */
-export async function bind(socket: Bindable, endpoint: string): Promise<string> {
+/** Where a socket listens, until it is closed. */
+export interface Bound {
+  /** A port of 0 or a `*` is another word for one that is free: here is which. */
+  readonly endpoint: string;
+  /** It hears nobody from now on; resolves when its place is free for who binds next. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** Nothing else holds what tells of a closed socket's end: collected as garbage, it would never tell. */
+const closing = new Set<Bindable["events"]>();
+
+/** @throws EndpointUnavailable, with the socket closed, also where somebody listens at the end of a path: ZeroMQ would take it from them. */
+export async function bind(socket: Bindable, endpoint: string): Promise<Bound> {
+  const { events } = socket;
+  // ZeroMQ lets go of a port in a thread of its own, some milliseconds after `close`; it says so here.
+  const gone = new Promise<void>((resolve) => {
+    const told = () => {
+      closing.delete(events);
+      resolve();
+    };
+    events.on("close", told);
+    events.on("end", told);
+  });
   try {
     if (await isTaken(endpoint)) throw new Error("somebody listens there");
     await socket.bind(endpoint);
-    return socket.lastEndpoint ?? endpoint;
   } catch (cause) {
     socket.close();
     throw new EndpointUnavailable(endpoint, { cause: cause as Error });
   }
+  const bound = socket.lastEndpoint ?? endpoint;
+  return {
+    endpoint: bound,
+    close: () => {
+      if (socket.closed) return gone;
+      closing.add(events);
+      release(socket, bound);
+      return gone;
+    },
+  };
 }
 
-/** Closes what was bound there; ZeroMQ leaves the file of a path behind. */
-export function unbind(socket: Bindable, endpoint: string): void {
-  if (socket.closed) return;
+/** ZeroMQ leaves the file of a path behind. */
+function release(socket: Bindable, endpoint: string): void {
   socket.close();
   const path = pathOf(endpoint);
   if (path !== undefined) rmSync(path, { force: true });

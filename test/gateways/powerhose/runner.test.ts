@@ -1,6 +1,8 @@
 /** `JobRunner`, the seed's master: who gets a job, and what becomes of it when workers are slow, wrong, gone or missing. */
 import { existsSync } from "node:fs";
-import { expect, test } from "vitest";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { expect, onTestFinished, test } from "vitest";
 import { JobRunner, PowerhoseWorker } from "../../../src/gateways/index.ts";
 import { free, Peer, RawWorker, ready, registered, runner, TRANSPORTS } from "./support.ts";
 
@@ -180,6 +182,24 @@ test("a stop fails what waits and what runs, leaves no file, and may be followed
   const result = master.execute("1", "3");
   await again.square();
   expect(await result).toBe("9");
+});
+
+test("on a busy machine too, who has stopped leaves its port free for whoever listens there next", async () => {
+  for (let core = 0; core <= availableParallelism(); core += 1) {
+    const busy = new Worker("for (;;);", { eval: true });
+    onTestFinished(async () => void (await busy.terminate()));
+  }
+  const first = await runner({}, free("tcp"));
+  const { endpoint } = first;
+  await first.stop();
+  const same = new JobRunner(endpoint);
+  for (let round = 1; round <= 20; round += 1) {
+    await same.start();
+    await same.stop();
+    const next = new JobRunner(endpoint);
+    await next.start();
+    await next.stop();
+  }
 });
 
 test("starts that meet are one, and a stop in the middle of one leaves nobody listening", async () => {
