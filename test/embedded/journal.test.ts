@@ -175,6 +175,15 @@ test("what is not taken from memory is read back in its order", async () => {
   await counted(broker, { available: 0, unsettled: 0 });
 });
 
+test("a backlog of some thousands is read to its end, so that what comes behind it is in the journal again", async () => {
+  const path = folder();
+  await killed(path, "deep");
+  expect(rowsOf(path, "journal")).toBe(1);
+  const { broker } = await opened(path);
+  // three of the fixture's own, of which and of the 5,000 ten have ended
+  expect(broker.counts(Q)).toMatchObject({ available: 5_003 });
+});
+
 test("plain jobs on a full disk are refused as not stored, and the next ones have their places", async () => {
   const faults = { failCommit: { id: plainId("refused"), kind: "FULL" as const } };
   const { broker, inbox } = await consumed(5, { faults });
