@@ -101,12 +101,15 @@ export class Lanes<T extends Placed> {
     return this.#lanes[id];
   }
 
-  /** Makes a lane known, or gives it a new weight. */
+  /** Makes a lane known, or gives it a new weight. Places may begin anew: those that were seen say nothing of what comes. */
   open(id: number, partition: string, queue: string, concurrency: number): void {
     const weight = Math.max(1, Math.min(MAX_WEIGHT, concurrency));
     const lane = this.#lanes[id];
     if (lane === undefined) this.#lanes[id] = new Lane(id, partition, queue, weight);
-    else lane.weight = weight;
+    else {
+      lane.weight = weight;
+      lane.seen = 0;
+    }
   }
 
   push(id: number, item: T): void {

@@ -88,6 +88,10 @@ export class RabbitCluster implements Cluster, PeersOut {
     return this.peers.names;
   }
 
+  get isNew(): boolean {
+    return this.peers.young;
+  }
+
   start(): void {
     this.#heardAt = this.#parts.clock.now();
     this.#tick();

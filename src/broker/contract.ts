@@ -328,6 +328,8 @@ export interface Cluster {
   knows(job: string): boolean;
   /** Live nodes beside this one. */
   readonly others: readonly string[];
+  /** It has been here for less than `nodeTimeout`: what comes again waits, since somebody silent may still have it. */
+  readonly isNew: boolean;
   /**
    * Stands as a candidate for a partition's coordinator; `elected` with an epoch that grows with each election,
    * `deposed` when another has taken over. A broker of one process elects at once.

@@ -62,6 +62,7 @@ export class LocalCluster implements Cluster {
   }
 
   readonly others: readonly string[] = [];
+  readonly isNew = false;
 
   announce(): void {}
 

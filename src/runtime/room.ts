@@ -51,8 +51,10 @@ async function withRoom(
 }
 
 async function roomHere(node: Node, info: NodeInfo, args: unknown): Promise<readonly number[]> {
-  const { runsJobs, takesJobs, phase } = node.services;
-  if (!runsJobs || !takesJobs || phase !== "running" || !Array.isArray(args)) return [];
+  const { runsJobs, takesJobs, phase, broker } = node.services;
+  // what is handed back comes flagged: here it would wait for who may have had it, and longer than where it is
+  if (!runsJobs || !takesJobs || phase !== "running" || broker.cluster.isNew || !Array.isArray(args))
+    return [];
   const counts = await info.counts();
   const fits = ({ pool, ...queue }: Wish) => hasSlot(counts, pool) && hasPlace(node, queue);
   return args.flatMap((wish, at) => (isWish(wish) && fits(wish) ? [at] : []));

@@ -47,6 +47,20 @@ test("what gave its place up goes back to it, in whichever order it comes", () =
   expect(drain(lanes)).toEqual(["first", "second", "third", "fourth"]);
 });
 
+test("a queue is stuck when something has stood in it from one look to the next, and not because it was opened anew", () => {
+  const lanes = new Lanes<Item>();
+  const stuck = () => lanes.stuck(9).map(({ queue }) => queue);
+  lanes.open(0, "p", "q", 1);
+  for (const place of [1, 2, 3]) lanes.push(0, { name: "before", place });
+  expect(stuck()).toEqual([]);
+  expect(stuck()).toEqual(["q"]);
+  drain(lanes);
+  lanes.open(0, "p", "q", 1);
+  lanes.push(0, { name: "after", place: 1 });
+  expect(stuck()).toEqual([]);
+  expect(stuck()).toEqual(["q"]);
+});
+
 type Command = { kind: "push" | "putBack" | "shift" | "remove"; lane: number; pick: number };
 
 const command: fc.Arbitrary<Command> = fc.record({

@@ -4,6 +4,7 @@
 import { expect, test } from "vitest";
 import type { EventType } from "../../src/actors/events.ts";
 import type { Task } from "../../src/threads/types.ts";
+import { until } from "../conformance/harness.ts";
 import { describeVersions } from "./support/broker.ts";
 import { P, TestCluster, type TestNode } from "./support/nodes.ts";
 
@@ -74,10 +75,13 @@ describeVersions("a node whose slots are taken", (url) => {
       const answers = await asker.runtime.system.call("info.room", queues);
       return Object.fromEntries(answers.map((one) => [one.node, one.ok ? one.value : one.error]));
     };
-    expect(await room()).toEqual({ [asker.name]: [], [idle.name]: [0], [small.name]: [] });
+    // one that is new has none
+    const roomOn = ({ name }: TestNode) =>
+      until(room, ({ [name]: told }) => Array.isArray(told) && told.length > 0);
+    expect(await roomOn(idle)).toEqual({ [asker.name]: [], [idle.name]: [0], [small.name]: [] });
     await saturate(idle);
     await small.runtime.partitions.reconfigure(P, { default: 1 });
-    expect(await room()).toEqual({ [asker.name]: [], [idle.name]: [], [small.name]: [0] });
+    expect(await roomOn(small)).toEqual({ [asker.name]: [], [idle.name]: [], [small.name]: [0] });
     await asker.runtime.enqueue("sum", { x: 0 }, { partition: P });
     await asker.runtime.enqueue("sum", { x: 0 }, { partition: P });
     await small.seen("job.started");
@@ -86,5 +90,14 @@ describeVersions("a node whose slots are taken", (url) => {
     await small.seen("job.completed");
     await small.runtime.node.queues.pause(P, "default");
     expect((await room())[small.name]).toEqual([]);
+  });
+
+  test("is told of no room by a node that is new: there, what is handed back would wait for who may have had it", async () => {
+    const cluster = new TestCluster(url());
+    const asker = await cluster.node({ threads: 1, partitions: {} });
+    const idle = await cluster.node({ threads: 1, nodeTimeout: "1 hour" });
+    await cluster.met(asker, idle);
+    const answers = await asker.runtime.system.call("info.room", [{ partition: P, queue: "default" }]);
+    expect(answers.find(({ node }) => node === idle.name)).toMatchObject({ ok: true, value: [] });
   });
 });
