@@ -46,7 +46,10 @@ export const PAGE_CHARACTERS = 256 * 1_024;
  */
 export const FRONTIER_AHEAD = 64;
 export const FRONTIER_MOST = 1_024;
-/** A queue is read ahead while less than this is in memory: one whose backlog is not deeper is read to its end, and served from there again. */
+/**
+ * A queue is read ahead while less than this is in memory: one whose backlog is not deeper is read to its end, and
+ * served from there again.
+ */
 export const READ_BELOW = KEEP_JOBS;
 /** With so much text in memory, of all queues, one is read on only when nothing of it is left. */
 export const READ_CHARACTERS_BELOW = 8 * MIB;

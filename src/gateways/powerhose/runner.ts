@@ -94,7 +94,10 @@ export class JobRunner {
     }
   }
 
-  /** What waits or runs fails with `ExecutionFailed`; resolves when another may listen there. May be called twice, and started again after it. */
+  /**
+   * What waits or runs fails with `ExecutionFailed`; resolves when another may listen there. May be called twice, and
+   * started again after it.
+   */
   async stop(): Promise<void> {
     const master = this.#master;
     const started = this.#started;
