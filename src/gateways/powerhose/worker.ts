@@ -29,7 +29,10 @@ export class PowerhoseWorker {
   #stopping = false;
   #running: Promise<void> | undefined;
   #master: RequestSocket | undefined;
-  #fromSpillway = false;
+  /** What kind its master is; undefined until it has answered a ping. */
+  #fromSpillway: boolean | undefined;
+  /** Told when that is known, or never will be. */
+  #onPong = () => {};
   /** Connections to the workpoint: with the last one goes who wants an answer. */
   #masters = 0;
   /** Those that were none, whose ends do not count. */
@@ -83,6 +86,7 @@ export class PowerhoseWorker {
       this.#listen(reply);
       const work = this.#work(reply);
       await this.#pingLoop(zmq);
+      this.#onPong();
       await this.#body?.ended;
       await this.#say(zmq, "REMOVE");
       await bound.close();
@@ -106,6 +110,7 @@ export class PowerhoseWorker {
       if (this.#strangers > 0) this.#strangers -= 1;
       else this.#masters -= 1;
       if (this.#masters > 0) return;
+      this.#fromSpillway = undefined;
       this.#body?.abort.abort();
       this.#wake();
     });
@@ -155,7 +160,8 @@ export class PowerhoseWorker {
       this.#master = master;
       await master.send(request(word, separator, this.#workpoint));
       const pong = readPong(await master.receive(), separator);
-      this.#fromSpillway = pong === "spillway";
+      if (pong !== "no") this.#fromSpillway = pong === "spillway";
+      this.#onPong();
       return pong;
     } catch {
       this.#master = undefined;
@@ -196,18 +202,29 @@ export class PowerhoseWorker {
       if (text !== undefined) return text;
       throw new TypeError(`the result holds ${separator}, which stands between the parts of a message`);
     } catch (error) {
-      return this.#failed(echo, error);
+      return this.#failed(echo, error, signal);
     }
   }
 
-  /** The original's word for a failure is its text, as a result. */
-  #failed(echo: string, thrown: unknown): string {
+  /** The original's word for a failure is its text, as a result: said to Spillway's it would be a success. */
+  async #failed(echo: string, thrown: unknown, signal: AbortSignal): Promise<string> {
     const { separator } = this.#options;
+    if (this.#fromSpillway === undefined) await this.#pong(signal);
+    if (this.#fromSpillway === undefined) return ERROR;
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const { name, message, stack } = error;
     const what = isSnooze(error) ? { snooze: error.delayMs } : { stack, final: isNonRetryable(error) };
     const told = jsonWithout(separator, JSON.stringify({ name, message, ...what }));
     if (this.#fromSpillway) return ["JOBERR", echo, told].join(separator);
     return ["JOBRES", echo, message.replaceAll(separator, " ")].join(separator);
+  }
+
+  /** A job may be here before the answer to the ping that it came for. Not waited for once nobody wants the job's. */
+  #pong(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      this.#onPong = resolve;
+    });
   }
 }

@@ -29,6 +29,14 @@ class RawMaster {
     await this.#reply.send(text);
   }
 
+  /** Whatever is said, until the test ends. */
+  async answerAll(word: string): Promise<never> {
+    for (;;) {
+      await this.say(word);
+      await this.hear();
+    }
+  }
+
   /** Takes a worker, as the original did. */
   async register(answer = "PONG"): Promise<zmq.Request> {
     const workpoint = (await this.hear()).split(":::").at(-1) ?? "";
@@ -92,6 +100,42 @@ test("to Spillway's master it says an error as one", async () => {
   const [word, id, error, ...rest] = (await ask(request, "JOB:::a:::b")).split(":::");
   expect([word, id, rest]).toEqual(["JOBERR", "a", []]);
   expect(JSON.parse(error ?? "")).toMatchObject({ name: "RangeError", message: "no:::good", final: false });
+});
+
+test.each([
+  ["PONG:::SPILLWAY", /^JOBERR:::a:::\{/],
+  ["PONG", /^JOBRES:::a:::no good$/],
+])(
+  "a job that comes before the answer to its ping fails in the words of who answers (%s)",
+  async (pong, told) => {
+    const master = await RawMaster.open();
+    let answer = Promise.resolve("");
+    await new Promise<void>((thrown) => {
+      const { workpoint } = worker(master.endpoint, () => {
+        thrown();
+        throw new Error("no:::good");
+      });
+      answer = master.hear().then(() => {
+        const request = socket(new zmq.Request({ linger: 0 }));
+        request.connect(workpoint);
+        return ask(request, "JOB:::a:::b");
+      });
+    });
+    await master.say(pong);
+    expect(await answer).toMatch(told);
+  },
+);
+
+test("a job that fails while nobody answers is no result: who stops says ERROR", async () => {
+  const master = await RawMaster.open();
+  const { made, workpoint } = worker(master.endpoint, () => {
+    void made.stop();
+    throw new Error("no");
+  });
+  await master.hear();
+  const request = socket(new zmq.Request({ linger: 0 }));
+  request.connect(workpoint);
+  expect(await ask(request, "JOB:::a:::b")).toBe("ERROR");
 });
 
 test.each([
