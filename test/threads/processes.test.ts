@@ -146,6 +146,18 @@ test("all that a killed body has started ends with it, also what left its group"
   for (const pid of [parent ?? 0, ...children]) expect(isAlive(pid)).toBe(false);
 });
 
+test("a killed body's child that takes its time to die is gone when the job is settled", async () => {
+  const pool = await startPool({ graceMs: { timeout: 0, cancel: 0, shutdown: 0 } });
+  const path = join(folder(), "pid");
+  const given = pool.give(pool.type("owns"), { way: "heavy", path });
+  await expect.poll(() => existsSync(path), { timeout: 20_000 }).toBe(true);
+  pool.pool.abort(given.task, "cancel");
+  const outcome = await given.outcome;
+  const pid = Number(readFileSync(path, "utf8"));
+  expect(isAlive(pid)).toBe(false);
+  expect(reportOf(outcome).children).toEqual([pid]);
+});
+
 test("no process is there before the first body, then a hot one beside it, and no more bodies at once than threads", async () => {
   const pool = await startPool({ threads: 2, processes: { spares: 1 } });
   const type = pool.type("natives");

@@ -118,6 +118,12 @@ export function withDescendants(pids: readonly number[]): number[] {
   return all;
 }
 
+/** It has not ended; a zombie has. Where that cannot be read, it counts as ended. */
+export function isRunning(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat !== undefined && !stat.startsWith("Z", stat.lastIndexOf(")") + 2);
+}
+
 /** SIGKILL to each; those that are gone already are no error. */
 export function killAll(pids: readonly number[]): void {
   for (const pid of pids) {

@@ -2,12 +2,12 @@
  * One child process as the pool sees it: takes one body at a time, says how it ended, and is ended by SIGKILL.
  *
  * Owns the process and its pipes. A body that was given gets one outcome, or goes back to the owner if the process never
- * had it; when it was killed, only once the process is gone. What a body left behind in a process that is whole stays
- * for the next one, as in a thread; a process that has lost its thread or was told to end takes none.
+ * had it; when it was killed, only once the process is gone, and what it had started. What a body left behind in a process
+ * that is whole stays for the next one, as in a thread; a process that has lost its thread or was told to end takes none.
  */
 import type { KillStep } from "../../jobs/failure.ts";
 import { endTask, guarded } from "../callbacks.ts";
-import { inspectProcess } from "../kill/inspect.ts";
+import { inspectProcess, isRunning } from "../kill/inspect.ts";
 import type { JobModule, Outcome, PoolOptions, Task, ThreadInfo } from "../types.ts";
 import { crashOf, howItEnded, type ProcessExit, silent, withSteps } from "./ending.ts";
 import { killFamily, killGroup } from "./family.ts";
@@ -22,6 +22,9 @@ const ANSWER_MS = 7_000;
 const LOAD_MS = 30_000;
 /** Pipes of a process that is gone may be held open by what it has started; and a body may close what is not its own. */
 const PIPES_MS = 500;
+/** What was killed beside it is waited for so long, and looked at so often. */
+const DYING_MS = 1_000;
+const LOOK_AGAIN_MS = 2;
 
 export interface ChildOwner {
   onReady(child: Child): void;
@@ -253,7 +256,14 @@ export class Child {
     this.#step("children", `${this.#killed.length} killed`);
   }
 
+  /** Who runs the job again is not to meet what it had started, which was killed and may take its time to die. */
   #exited(): void {
+    if (this.state === "gone") return;
+    clearTimeout(this.#pipes);
+    if (this.#killed.some(isRunning) && performance.now() - this.#stepMs < DYING_MS) {
+      this.#pipes = setTimeout(() => this.#exited(), LOOK_AGAIN_MS);
+      return;
+    }
     const { exitCode, signalCode } = this.#spawned.process;
     this.#gone({ code: exitCode, signal: signalCode, lastWords: this.#spawned.lastWords() });
   }
