@@ -98,7 +98,7 @@ test("a worker that is killed half-way loses nothing: another has its job, and a
   const args = Array.from({ length: 12 }, (_, n) => ({ n, seconds: 0.3 }));
   const handles = await runtime.enqueueMany("slow", args, at);
   while (logged.length < 3) await next(runtime, "job.log");
-  process.kill(workers.running[0]?.pid ?? 0, "SIGKILL");
+  process.kill(workers.running[0]?.pid ?? Number.NaN, "SIGKILL");
   const results = (await Promise.all(handles.map((handle) => handle.result()))) as { n: number }[];
   expect(results.map(({ n }) => n)).toEqual(args.map(({ n }) => n));
   expect(failed).toEqual([]);

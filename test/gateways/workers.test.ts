@@ -69,7 +69,7 @@ test("one that is killed is started again, with the same number and not before i
   const { workers, heard } = await started("stay", 2);
   await heard.until(() => heard.lines.length >= 2);
   const [first] = workers.running;
-  process.kill(first?.pid ?? 0, "SIGKILL");
+  process.kill(first?.pid ?? Number.NaN, "SIGKILL");
   await heard.until(
     () => heard.texts(first?.wid ?? 0).filter((text) => text.startsWith("stay")).length === 2,
   );

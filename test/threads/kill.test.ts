@@ -38,7 +38,7 @@ test.each([
   expect(steps.at(-1)).toMatchObject({ step: "exit", outcome: "gone" });
   if (name !== undefined) {
     const frame = frames.find((one) => one.function === name);
-    expect(frame?.file).toMatch(/fixtures\/jobs\/hangs\.mjs$/);
+    expect(frame?.file, JSON.stringify(steps)).toMatch(/fixtures\/jobs\/hangs\.mjs$/);
     if (line !== undefined) expect(frame?.line).toBe(line);
   }
   expect(await next.outcome).toEqual(completed(undefined));

@@ -127,6 +127,7 @@ export function isRunning(pid: number): boolean {
 /** SIGKILL to each; those that are gone already are no error. */
 export function killAll(pids: readonly number[]): void {
   for (const pid of pids) {
+    if (pid === 0) continue; // it was never started; to the kernel it means our own group
     try {
       process.kill(pid, "SIGKILL");
     } catch {
