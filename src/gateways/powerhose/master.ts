@@ -1,14 +1,14 @@
 /**
  * The master's endpoint: who registers there, and the line to each one's workpoint.
  *
- * Owns the REP socket, a ZeroMQ context, and all lines; when it stops, they are gone. Any request is answered, so that no
+ * Owns the REP socket and all lines; when it stops, they are gone. Any request is answered, so that no
  * peer's socket is stuck: with `ERROR` when it is none, when too many are registered, and once to a worker that was let go
  * for its age, which ends it.
  */
 import type { Context, Reply } from "zeromq";
 import { Hand, type HandOwner } from "./hand.ts";
 import { type Answer, type Caller, ERROR, pong, REMOVED, readRequest } from "./wire.ts";
-import { type Bound, bind, loadZeromq, type Zeromq } from "./zeromq.ts";
+import { type Bound, bind, contextOfMasters, loadZeromq, type Zeromq } from "./zeromq.ts";
 
 /** What the one who has jobs is told. */
 export interface MasterWatch {
@@ -32,9 +32,6 @@ export interface MasterOptions {
 const MOST_SAID = 4_096;
 /** Requests of one peer that wait for their answers: an honest one has one. */
 const MOST_ASKED = 16;
-/** A line and the two ends of what tells of its connection. */
-const SOCKETS_A_WORKER = 3;
-const OWN_SOCKETS = 16;
 /** Somewhere to connect to: `*` is only somewhere to bind. */
 const WORKPOINT = /^(?:ipc:\/\/[^*]+|tcp:\/\/(?:[^*:/]+|\[[\da-fA-F:.]+\]):(?<port>\d{1,5}))$/;
 const LAST_PORT = 65_535;
@@ -59,11 +56,8 @@ export class Master implements HandOwner {
    */
   async start(): Promise<string> {
     const zmq = await loadZeromq();
-    const { endpoint, maxWorkers } = this.#options;
-    const context = new zmq.Context({
-      blocky: false,
-      maxSockets: OWN_SOCKETS + SOCKETS_A_WORKER * maxWorkers,
-    });
+    const { endpoint } = this.#options;
+    const context = contextOfMasters(zmq);
     const reply = new zmq.Reply({
       context,
       linger: 0,

@@ -1,11 +1,12 @@
 /**
  * ZeroMQ, loaded when somebody first needs it: an optional peer, with a binary of its own.
  *
- * Owns no socket. Nothing of it is loaded by an import of `spillway/gateways`, and its types stay within this folder, so
- * that who does not use it need not install it.
+ * Owns no socket, and the one context of all masters. Nothing of it is loaded by an import of `spillway/gateways`, and its
+ * types stay within this folder, so that who does not use it need not install it.
  */
 import { rmSync } from "node:fs";
 import { connect } from "node:net";
+import type { Context } from "zeromq";
 import { EndpointUnavailable, ZeromqMissing } from "../errors.ts";
 
 export type Zeromq = typeof import("zeromq");
@@ -19,6 +20,20 @@ export function loadZeromq(): Promise<Zeromq> {
     throw new ZeromqMissing({ cause });
   });
   return loading;
+}
+
+/** Of all masters; a worker's line takes three. */
+const MOST_SOCKETS = 65_535;
+let context: Context | undefined;
+
+/**
+ * One for all masters, and for good. One of a master's own would be collected as garbage while its closed sockets have still
+ * to tell of their end: they never do then, and keep the process from ending. Nor would its threads and descriptors be given
+ * back before the process ends.
+ */
+export function contextOfMasters(zmq: Zeromq): Context {
+  context ??= new zmq.Context({ blocky: false, maxSockets: MOST_SOCKETS });
+  return context;
 }
 
 interface Bindable {
@@ -37,20 +52,13 @@ export interface Bound {
   close(): Promise<void>;
 }
 
-/** Nothing else holds what tells of a closed socket's end: collected as garbage, it would never tell. */
-const closing = new Set<Bindable["events"]>();
-
 /** @throws EndpointUnavailable, with the socket closed, also where somebody listens at the end of a path: ZeroMQ would take it from them. */
 export async function bind(socket: Bindable, endpoint: string): Promise<Bound> {
   const { events } = socket;
   // ZeroMQ lets go of a port in a thread of its own, some milliseconds after `close`; it says so here.
   const gone = new Promise<void>((resolve) => {
-    const told = () => {
-      closing.delete(events);
-      resolve();
-    };
-    events.on("close", told);
-    events.on("end", told);
+    events.on("close", () => resolve());
+    events.on("end", () => resolve());
   });
   try {
     if (await isTaken(endpoint)) throw new Error("somebody listens there");
@@ -64,7 +72,6 @@ export async function bind(socket: Bindable, endpoint: string): Promise<Bound> {
     endpoint: bound,
     close: () => {
       if (socket.closed) return gone;
-      closing.add(events);
       release(socket, bound);
       return gone;
     },

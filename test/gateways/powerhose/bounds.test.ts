@@ -211,3 +211,32 @@ test("an import of the gateways loads no ZeroMQ; a runner that starts does", () 
   });
   expect(told).toBe("false true\n");
 });
+
+test("starts and stops leave no thread and no descriptor behind, nor anything that keeps the process from ending", () => {
+  const entry = fileURLToPath(new URL("../../../dist/gateways/index.js", import.meta.url));
+  const script = `
+    import { readdirSync } from "node:fs";
+    const { JobRunner, PowerhoseWorker } = await import(${JSON.stringify(entry)});
+    const held = () => ["task", "fd"].map((what) => readdirSync("/proc/self/" + what).length);
+    async function round() {
+      const runner = new JobRunner("tcp://127.0.0.1:0");
+      await runner.start();
+      const worker = new PowerhoseWorker(runner.endpoint, "tcp://127.0.0.1:0", () => "did", { timeout: "50 ms" });
+      worker.run().catch(() => {});
+      await runner.execute("1", "x", "30 seconds");
+      await runner.stop();
+      globalThis.gc();
+      await worker.stop();
+    }
+    await round();
+    const before = held();
+    for (let n = 0; n < 20; n += 1) await round();
+    console.log(held().map((count, n) => count - before[n]).join(" "));`;
+  const told = execFileSync(process.execPath, ["--expose-gc", "--input-type=module", "--eval", script], {
+    encoding: "utf8",
+    timeout: 50_000,
+  });
+  const [threads = 0, descriptors = 0] = told.split(" ").map(Number);
+  expect(threads).toBeLessThan(10);
+  expect(descriptors).toBeLessThan(20);
+});
