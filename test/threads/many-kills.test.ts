@@ -1,6 +1,8 @@
 /** `for (;;) {}` again and again: each is ended in time, slots come back, and nothing is left over. */
+
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
+import { captureStack } from "../../src/threads/kill/capture.ts";
 import { completed, failed, startPool, type TestPool } from "./support.ts";
 
 const KILLS = process.env.SPILLWAY_LONG === "1" ? 1_000 : 100;
@@ -48,3 +50,18 @@ test(`${KILLS} endless bodies in a row are all ended in time, and nothing is lef
   const late = lateMs.sort((a, b) => a - b)[Math.floor(lateMs.length / 2)];
   expect(late).toBeLessThan(1_000);
 }, 900_000);
+
+test("an answer that is there before its question has been sent off is heard: 300 stacks in a row", async () => {
+  const pool = await startPool();
+  const given = pool.give(pool.type("hangs"), { way: "atomics" });
+  const threadId = await given.started;
+  const outcomes = new Map<string, number>();
+  for (let n = 0; n < 300; n++) {
+    const { outcome, frames } = await captureStack(threadId, 0);
+    const told = `${outcome}, in ${frames[0]?.function}`;
+    outcomes.set(told, (outcomes.get(told) ?? 0) + 1);
+  }
+  expect(Object.fromEntries(outcomes)).toEqual({ "captured, in atomics": 300 });
+  pool.pool.abort(given.task, "shutdown");
+  expect(await given.outcome).toMatchObject({ kind: "aborted" });
+});

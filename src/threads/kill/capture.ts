@@ -72,9 +72,10 @@ class Capture {
   #asked = 0;
   #heap: HeapUse | undefined = undefined;
   readonly #startMs = performance.now();
-  readonly #cpu: CpuShare;
-  #timer: NodeJS.Timeout | undefined = undefined;
+  /** Since the last question. */
+  #cpu: CpuShare;
   #looks = 0;
+  #timer: NodeJS.Timeout | undefined = undefined;
   #done: (captured: Captured) => void = () => {};
 
   constructor(threadId: number, tid: number) {
@@ -123,10 +124,18 @@ class Capture {
     this.#done({ frames: [], heap: this.#heap, outcome });
   }
 
+  /** It had no question before: what it has done meanwhile, and how late we are, does not count. */
+  #asks(): void {
+    this.#cpu = new CpuShare(this.#tid);
+    this.#looks = 0;
+  }
+
   #ask(): void {
     this.#attached = true;
+    this.#asks();
     this.#inspector.send(this.#threadId, "Runtime.evaluate", askHeap(false));
-    this.#asked = this.#inspector.send(this.#threadId, "Runtime.evaluate", ASK_STACK);
+    this.#asked = this.#inspector.next;
+    this.#inspector.send(this.#threadId, "Runtime.evaluate", ASK_STACK);
   }
 
   #told(message: InspectorMessage): void {
@@ -134,6 +143,7 @@ class Capture {
     if (frames !== undefined) return this.#done({ frames, heap: this.#heap, outcome: "captured" });
     if (isIdle(inspectThread(this.#tid))) return this.#fail(WAITS);
     this.#debugs = true;
+    this.#asks();
     this.#inspector.send(this.#threadId, "Debugger.enable");
     this.#inspector.send(this.#threadId, "Debugger.pause");
   }

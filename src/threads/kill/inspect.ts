@@ -32,9 +32,32 @@ const CALLS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     257: "openat",
     61: "wait4",
     7: "poll",
+    9: "mmap",
+    10: "mprotect",
+    11: "munmap",
+    12: "brk",
+    28: "madvise",
   },
-  arm64: { 63: "read", 64: "write", 98: "futex", 22: "epoll", 56: "openat", 260: "wait4", 73: "poll" },
+  arm64: {
+    63: "read",
+    64: "write",
+    98: "futex",
+    22: "epoll",
+    56: "openat",
+    260: "wait4",
+    73: "poll",
+    222: "mmap",
+    226: "mprotect",
+    215: "munmap",
+    214: "brk",
+    233: "madvise",
+  },
 };
+
+/** They wait for each other, all threads of a process: none of these lasts. */
+const OF_MEMORY = ["mmap", "mprotect", "munmap", "brk", "madvise"];
+/** It sleeps and is in no call: in a page fault. */
+const NO_CALL = "-1";
 
 const WORDS: Readonly<Record<string, string>> = {
   read: "in system call read, waiting for input",
@@ -77,6 +100,11 @@ export function isIdle(state: ThreadState): boolean {
   return state.state === "S" && (callName(state.syscall) === "epoll" || state.wchan === "ep_poll");
 }
 
+function wantsToRun({ state, syscall }: ThreadState): boolean {
+  if (state !== "D") return state === "R";
+  return syscall === NO_CALL || OF_MEMORY.includes(callName(syscall) ?? "");
+}
+
 /** Tells a thread that does not answer from one that the busy machine does not run. */
 export class CpuShare {
   readonly #tid: number;
@@ -90,8 +118,9 @@ export class CpuShare {
 
   /** It wants to run and has had less than this much CPU time since; false where that can't be read. */
   owed(ms: number): boolean {
-    const { state, cpuTicks = 0 } = inspectThread(this.#tid);
-    return state === "R" && (cpuTicks - this.#startTicks) * MS_A_TICK < ms - MS_A_TICK;
+    const now = inspectThread(this.#tid);
+    const { cpuTicks = 0 } = now;
+    return wantsToRun(now) && (cpuTicks - this.#startTicks) * MS_A_TICK < ms - MS_A_TICK;
   }
 
   /** It wants to run and has had less than four fifths of a CPU since; false where that can't be read. */

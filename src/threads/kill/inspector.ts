@@ -61,13 +61,16 @@ export class Inspector {
     });
   }
 
-  /** The number of the command, for its answer. */
-  send(threadId: number, method: string, params?: object): number {
+  /** The number that the answer to the next command will have: it may be heard before `send` returns. */
+  get next(): number {
+    return this.#messages + 1;
+  }
+
+  send(threadId: number, method: string, params?: object): void {
     const id = ++this.#messages;
     const message = JSON.stringify({ id, method, ...(params === undefined ? {} : { params }) });
     const sessionId = this.#sessionIds.get(threadId) ?? "";
     this.#session.post("NodeWorker.sendMessageToWorker", { sessionId, message });
-    return id;
   }
 
   /**
