@@ -10,6 +10,7 @@
 import { endLater, guarded } from "./callbacks.ts";
 import { MOST_OPEN } from "./cells.ts";
 import { Crew } from "./crew.ts";
+import { openInspector } from "./kill/inspector.ts";
 import { Ladder } from "./kill/ladder.ts";
 import { Registry } from "./registry.ts";
 import type { Thread } from "./thread.ts";
@@ -60,6 +61,8 @@ export class Pool implements ThreadPool, Watched {
   }
 
   start(): Promise<void> {
+    const { captureStack, memoryLimitBytes } = this.#options;
+    if (captureStack || memoryLimitBytes !== undefined) openInspector();
     return this.#crew.start();
   }
 

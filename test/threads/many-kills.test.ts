@@ -6,6 +6,7 @@ import { captureStack } from "../../src/threads/kill/capture.ts";
 import { completed, failed, startPool, type TestPool } from "./support.ts";
 
 const KILLS = process.env.SPILLWAY_LONG === "1" ? 1_000 : 100;
+const BODIES = 2 * KILLS;
 /** As much as is warm after it. */
 const WARM_UP = 20;
 const MEGABYTE = 1_048_576;
@@ -65,3 +66,22 @@ test("an answer that is there before its question has been sent off is heard: 30
   pool.pool.abort(given.task, "shutdown");
   expect(await given.outcome).toMatchObject({ kind: "aborted" });
 });
+
+test("bodies that end about when they are to be killed, while other threads come and go, each have one end", async () => {
+  // in threads that are asked for their stack, looked after for their memory, and recycled
+  const more = { captureStack: true, memoryLimitBytes: 64 * MEGABYTE, recycle: { jobs: 40 } };
+  const pool = await startPool({ threads: 2, spares: 1, maxWedged: 4, ...more });
+  const type = pool.type("edge");
+  const ways = ["spins", "waits", "exits", "throws", "turns"];
+  const kinds = new Set<string>();
+  let given = 0;
+  const line = async () => {
+    while (given < BODIES) {
+      const how = ways[given++ % ways.length];
+      const outcome = await pool.run(type, { how, ms: 15 + (given % 13) }, { maxExecutionTimeMs: 20 });
+      kinds.add(outcome.kind === "failed" ? outcome.failure.kind : outcome.kind);
+    }
+  };
+  await Promise.all([line(), line(), line()]);
+  expect([...kinds].filter((kind) => !["completed", "timeout", "exit", "crash"].includes(kind))).toEqual([]);
+}, 300_000);

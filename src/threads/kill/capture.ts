@@ -1,10 +1,10 @@
 /**
  * The stack of a thread that does not answer, through the inspector: works inside `for (;;) {}`.
  *
- * Owns one inspector session for the length of one capture. The thread is asked to tell its stack; where that says nothing of
- * the body (it was met between two microtasks, or is in TypeScript) the debugger pauses it and is asked. A thread that
- * is paused never exits, so every way out of here, also the one after the limit, disables the debugger, detaches and
- * disconnects before anyone terminates.
+ * Owns the question, for the length of one capture. The thread is asked to tell its stack; where that says nothing of the
+ * body (it was met between two microtasks, or is in TypeScript) the debugger pauses it and is asked. A thread that is
+ * paused never exits, so every way out of here, also the one after the limit, disables the debugger before anyone
+ * terminates.
  */
 import type { Frame } from "../../jobs/failure.ts";
 import { askHeap, type HeapUse, heapOf } from "../upkeep/heap.ts";
@@ -43,7 +43,7 @@ export async function captureStack(threadId: number, tid: number): Promise<Captu
   } catch (error) {
     return { frames: [], outcome: `failed: ${(error as Error).message}` };
   } finally {
-    await capture.close();
+    capture.close();
   }
 }
 
@@ -89,20 +89,20 @@ class Capture {
   }
 
   run(): Promise<Captured> {
-    return new Promise<Captured>((resolve, reject) => {
+    return new Promise<Captured>((resolve) => {
       this.#timer = setTimeout(() => this.#look(), ASK_AGAIN_MS);
       this.#done = resolve;
-      this.#inspector.start().catch(reject);
+      this.#inspector.start();
     });
   }
 
-  /** In this order: the other way round leaves the thread paused for ever. */
-  async close(): Promise<void> {
+  /** A thread that is paused would stay so for ever. */
+  close(): void {
     clearTimeout(this.#timer);
     try {
       if (this.#debugs) this.#inspector.send(this.#threadId, "Debugger.disable");
     } finally {
-      await this.#inspector.close();
+      this.#inspector.close();
     }
   }
 

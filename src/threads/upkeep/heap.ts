@@ -1,7 +1,7 @@
 /**
  * How much memory threads use, asked of them whatever they do: heap, and the buffers outside it.
  *
- * Owns one inspector session for the length of one question. The thread's host has left a function for this in a
+ * Owns the question, for its length. The thread's host has left a function for this in a
  * global symbol, which runs inside the body's own loop; a thread in a native call answers when that returns, or not in
  * time. What lies there as garbage is not held against anybody: who is above a limit is asked again, after a collection.
  */
@@ -60,11 +60,11 @@ export async function heapsOf(
   });
   const timer = setTimeout(done, ANSWER_WITHIN_MS);
   try {
-    await inspector.start();
+    inspector.start();
     await answered;
   } finally {
     clearTimeout(timer);
-    await inspector.close();
+    inspector.close();
   }
   // who was asked again and has not answered is not known to be above anything
   for (const threadId of open) uses.delete(threadId);
