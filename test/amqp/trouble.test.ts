@@ -219,12 +219,13 @@ describePrivate("a broker in trouble", () => {
     await node.runtime.enqueueMany("sum", [{ x: 1 }, { x: 2 }], { partition: P });
     await cluster.started(2);
     await private_.ctl("set_vm_memory_high_watermark", "0.0000001");
-    const unknown = node.runtime.enqueue("sum", { x: 3 }, { partition: P }).catch((error: Error) => error);
+    // it meets the alarm, unless what the node says of itself has met it before: then it never leaves
+    const first = node.runtime.enqueue("sum", { x: 3 }, { partition: P }).catch(({ code }) => code);
     await node.seen("broker.blocked");
     await expect(node.runtime.enqueue("sum", { x: 4 }, { partition: P })).rejects.toMatchObject({
       code: "BrokerBlocked",
     });
-    expect(await unknown).toMatchObject({ code: "EnqueueOutcomeUnknown" });
+    expect(["EnqueueOutcomeUnknown", "BrokerBlocked"]).toContain(await first);
     node.endAll();
     await until(
       () => node.events.filter(({ type }) => type === "job.completed"),
