@@ -1,5 +1,4 @@
 /** `for (;;) {}` again and again: each is ended in time, slots come back, and nothing is left over. */
-
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { captureStack } from "../../src/threads/kill/capture.ts";

@@ -1,9 +1,9 @@
 /**
  * The master's endpoint: who registers there, and the line to each one's workpoint.
  *
- * Owns the REP socket and all lines; when it stops, they are gone. Any request is answered, so that no
- * peer's socket is stuck: with `ERROR` when it is none, when too many are registered, and once to a worker that was let go
- * for its age, which ends it.
+ * Owns the REP socket and all lines; when it stops, they are gone. Any request is answered, so that no peer's socket is
+ * stuck: with `ERROR` when it is none, when too many are registered, and once to a worker that was let go for its age,
+ * which ends it.
  */
 import type { Context, Reply } from "zeromq";
 import { Hand, type HandOwner } from "./hand.ts";

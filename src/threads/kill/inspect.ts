@@ -79,11 +79,15 @@ export function inspectProcess(pid: number): ThreadState {
   return inspectTask(`/proc/${pid}`);
 }
 
-function inspectTask(folder: string): ThreadState {
+/** From the state on; undefined where there is no such task. The name in brackets may itself hold blanks and brackets. */
+function statOf(folder: string): string[] | undefined {
   const stat = read(`${folder}/stat`);
-  if (stat === undefined) return {};
-  // The name in brackets may itself hold blanks and brackets.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+function inspectTask(folder: string): ThreadState {
+  const fields = statOf(folder);
+  if (fields === undefined) return {};
   const syscall = read(`${folder}/syscall`)?.split(" ")[0]?.trim();
   const wchan = read(`${folder}/wchan`)?.trim();
   return {
@@ -118,9 +122,8 @@ export class CpuShare {
 
   /** It wants to run and has had less than this much CPU time since; false where that can't be read. */
   owed(ms: number): boolean {
-    const now = inspectThread(this.#tid);
-    const { cpuTicks = 0 } = now;
-    return wantsToRun(now) && (cpuTicks - this.#startTicks) * MS_A_TICK < ms - MS_A_TICK;
+    const state = inspectThread(this.#tid);
+    return wantsToRun(state) && ((state.cpuTicks ?? 0) - this.#startTicks) * MS_A_TICK < ms - MS_A_TICK;
   }
 
   /** It wants to run and has had less than four fifths of a CPU since; false where that can't be read. */
@@ -149,8 +152,8 @@ export function withDescendants(pids: readonly number[]): number[] {
 
 /** It has not ended; a zombie has. Where that cannot be read, it counts as ended. */
 export function isRunning(pid: number): boolean {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat !== undefined && !stat.startsWith("Z", stat.lastIndexOf(")") + 2);
+  const fields = statOf(`/proc/${pid}`);
+  return fields !== undefined && fields[0] !== "Z";
 }
 
 /** SIGKILL to each; those that are gone already are no error. */

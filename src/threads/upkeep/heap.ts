@@ -1,9 +1,9 @@
 /**
  * How much memory threads use, asked of them whatever they do: heap, and the buffers outside it.
  *
- * Owns the question, for its length. The thread's host has left a function for this in a
- * global symbol, which runs inside the body's own loop; a thread in a native call answers when that returns, or not in
- * time. What lies there as garbage is not held against anybody: who is above a limit is asked again, after a collection.
+ * Owns the question, for its length. The thread's host has left a function for this in a global symbol, which runs inside
+ * the body's own loop; a thread in a native call answers when that returns, or not in time. What lies there as garbage is
+ * not held against anybody: who is above a limit is asked again, after a collection.
  */
 import { Inspector, type InspectorMessage } from "../kill/inspector.ts";
 import { MEMORY_KEY } from "../wire.ts";
